@@ -1,0 +1,16 @@
+//! `ci`: all that CI runs.
+
+use crate::steps::{self, Step};
+use crate::{Outcome, check, deny, golden, msrv, test};
+
+pub(crate) fn run() -> Outcome {
+    // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
+    let mut all = check::STEPS.to_vec();
+    all.extend([
+        Step { name: "golden", run: || golden::run(golden::Mode::Compare) },
+        Step { name: "deny", run: deny::run },
+        Step { name: "msrv", run: msrv::run },
+        Step { name: "test", run: || test::run(test::Speed::Fast) },
+    ]);
+    steps::run(&all)
+}

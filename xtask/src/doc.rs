@@ -1,0 +1,7 @@
+//! `doc`: the documentation builds without warnings.
+
+use crate::{Outcome, shell};
+
+pub(crate) fn run() -> Outcome {
+    shell::cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
