@@ -1,0 +1,209 @@
+//! The last frame and the pages of the index: what is read to find them, and what is believed.
+
+use crate::support::{Image, damaged, disk, facts, header, open, path};
+use bulla_segment::{Active, Extent, SegmentFile, Tail, Tally, Verdict};
+use bulla_vfs::OpenMode;
+use bulla_wire::{Epoch, Footer, IndexEntry, PageRef, Position, Role, SegmentNumber, Time, TimeBounds};
+
+/// Y1, for files of very different length.
+#[test]
+fn finding_the_summary_reads_the_last_bytes_and_that_frame() {
+    for frames in [0, 3, 3_000] {
+        let mut image = Image::synced(0);
+        for _ in 0..frames {
+            image.sync();
+            image.data(&[&[7; 500]], false);
+        }
+        image.end(true);
+        let (disk, host) = disk();
+        disk.write_file(&path(0), &image.bytes).unwrap();
+        let segment = SegmentFile::open(&host, &path(0), OpenMode::Read).unwrap();
+        let before = disk.operations();
+        let summary = segment.read_summary().unwrap().unwrap();
+        let after = disk.operations();
+        assert_eq!(after.reads - before.reads, 2);
+        assert_eq!(after.bytes_read - before.bytes_read, 16 + image.offset() - summary.footer.offset);
+        assert!(image.offset() - summary.footer.offset < 1_000);
+        assert_eq!(summary.footer.end, Position(frames));
+        // Each page is one more read, and no frame of records is looked at.
+        let before = disk.operations();
+        let active = Active::from_close(segment, &summary).unwrap();
+        let after = disk.operations();
+        assert_eq!(after.reads - before.reads, summary.footer.pages.len() as u64);
+        assert_eq!(after.bytes_read - before.bytes_read, summary.footer.offset - summary.footer.data_end);
+        assert_eq!(format!("{:?}", active.extent), format!("{:?}", image.extent));
+    }
+}
+
+/// A file that ends in other ways has no summary, and nothing is wrong with asking.
+#[test]
+fn a_file_that_ends_otherwise_has_no_summary() {
+    let mut image = Image::synced(3);
+    assert!(image.file().read_summary().unwrap().is_none());
+    image.end(false);
+    let whole = image.bytes.clone();
+    assert!(image.file().read_summary().unwrap().is_some());
+    for len in 128..whole.len() {
+        assert!(open(&whole[..len], 0).unwrap().read_summary().unwrap().is_none(), "cut to {len}");
+    }
+    image.bytes.push(0);
+    assert!(image.file().read_summary().unwrap().is_none());
+    // A trailer that names an offset where no summary is.
+    for offset in [0, 8, 128, 136, whole.len() as u64 - 16, whole.len() as u64, u64::MAX, u64::MAX - 7] {
+        let mut bytes = whole.clone();
+        let at = bytes.len() - 16;
+        bytes[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+        assert!(open(&bytes, 0).unwrap().read_summary().unwrap().is_none(), "{offset}");
+    }
+    // A whole summary, other bytes, and its trailer once more.
+    let bytes = [&whole[..], &[1; 8], &whole[whole.len() - 16..]].concat();
+    assert!(open(&bytes, 0).unwrap().read_summary().unwrap().is_none());
+    // The summary of another segment of the same log, with the same secret.
+    let mut other = Image::synced(3);
+    other.header.number.0 += 1;
+    let mut bytes = other.header.encode();
+    bytes.extend(&whole[128..]);
+    assert!(open(&bytes, 0).unwrap().read_summary().unwrap().is_none());
+}
+
+/// Y2.
+#[test]
+fn a_page_unlike_its_footer_is_damage() {
+    let mut image = Image::new(0);
+    for _ in 0..1_100 {
+        image.sync();
+        image.data(&[&[3; 4_100]], false);
+    }
+    image.end(true);
+    let segment = image.file();
+    let pages = segment.read_summary().unwrap().unwrap().footer.pages;
+    assert_eq!(pages.len(), 3);
+    let page = pages[1];
+    assert_eq!(segment.read_page(&page).unwrap().len(), 512);
+    let mut times = page.times;
+    times.include(Time(i64::MAX));
+    let wrong = [
+        PageRef { first: Position(page.first.0 + 1), ..page },
+        PageRef { times, ..page },
+        PageRef { offset: pages[2].offset, ..page },
+        PageRef { offset: page.offset + 8, ..page },
+        PageRef { offset: 128, ..page },
+        PageRef { offset: image.offset(), ..page },
+        PageRef { entry_count: page.entry_count - 1, ..page },
+        PageRef { entry_count: page.entry_count + 1, ..page },
+        PageRef { entry_count: 0, ..page },
+        PageRef { entry_count: u32::MAX, ..page },
+    ];
+    for wrong in wrong {
+        let error = segment.read_page(&wrong).unwrap_err();
+        assert!(error.is_damage(), "{wrong:?}: {error:?}");
+    }
+}
+
+/// A summary whose checksums hold and that does not speak of this segment, or of what lies before it.
+#[test]
+fn a_summary_of_something_else_is_none_and_damage() {
+    let mut image = Image::synced(3);
+    let mut sealed = image.clone();
+    sealed.end(true);
+    let footer = sealed.file().read_summary().unwrap().unwrap().footer;
+    image.sync();
+    let offset = image.offset();
+    let fitting = Footer { pages: vec![], caller_count: 0, offset, ..footer };
+    let cases = [
+        ("fitting", fitting.clone()),
+        ("number", Footer { number: SegmentNumber(5), ..fitting.clone() }),
+        ("base", Footer { base: Position(1), ..fitting.clone() }),
+        ("end", Footer { end: Position(10), ..fitting.clone() }),
+        ("data within the header", Footer { data_end: 120, ..fitting.clone() }),
+        ("data behind it", Footer { data_end: offset + 8, ..fitting.clone() }),
+        ("offset", Footer { offset: offset - 8, ..fitting }),
+    ];
+    for (what, footer) in cases {
+        for role in [Role::Footer, Role::Close] {
+            let mut image = image.clone();
+            image.raw(&image.plain_header(role), &footer.encode());
+            let is_fitting = what == "fitting";
+            assert_eq!(image.file().read_summary().unwrap().is_some(), is_fitting, "{what}");
+            let verdict = image.scan().verdict(Position(0));
+            assert_eq!(matches!(verdict, Verdict::Sealed | Verdict::Closed), is_fitting, "{what}: {verdict:?}");
+            assert_eq!(verdict == damaged(9..10), !is_fitting, "{what}: {verdict:?}");
+        }
+    }
+}
+
+/// An index larger than what is written at a time.
+#[test]
+fn a_large_index_is_written_in_few_pieces_and_reads_back() {
+    let (disk, host) = disk();
+    disk.write_file(&path(0), &header(0).encode()).unwrap();
+    let file = SegmentFile::open(&host, &path(0), OpenMode::Write).unwrap();
+    let entry = |index| IndexEntry { first: Position(index), times: TimeBounds::EMPTY, offset: 128 };
+    let extent = Extent::from_index(Position(20_000), 128, Tally::default(), (0..20_000).map(entry).collect());
+    let before = disk.operations().writes;
+    Active::new(file.clone(), extent.clone()).end(&facts(Position(20_000), Epoch(1)), true).unwrap();
+    assert_eq!(disk.operations().writes - before, 3);
+    let summary = file.read_summary().unwrap().unwrap();
+    assert_eq!(summary.footer.pages.len(), 40);
+    let active = Active::from_close(file, &summary).unwrap();
+    assert_eq!(format!("{:?}", active.extent), format!("{extent:?}"));
+}
+
+/// Where each flipped bit of a sealed segment is noticed: in the header by `open`, in the frames of records by the
+/// scan (and as damage, since the footer vouches for them), in the index by `read_page`, in the footer by
+/// `read_summary`.
+#[test]
+fn every_flipped_bit_is_noticed() {
+    for seal in [true, false] {
+        let mut image = Image::synced(3);
+        image.end(seal);
+        let footer = image.file().read_summary().unwrap().unwrap().footer;
+        let (data_end, footer_offset) = (footer.data_end as usize, footer.offset as usize);
+        assert!(data_end < footer_offset);
+        for bit in 0..image.bytes.len() * 8 {
+            let mut bytes = image.bytes.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let opened = open(&bytes, 0);
+            let Ok(segment) = opened else {
+                assert!(bit / 8 < 128, "bit {bit}: {opened:?}");
+                continue;
+            };
+            assert!(bit / 8 >= 128, "bit {bit} of the header passed");
+            let summary = segment.read_summary().unwrap();
+            assert_eq!(summary.is_some(), bit / 8 < footer_offset, "bit {bit}");
+            let tail = Tail::scan(&segment).unwrap();
+            let verdict = tail.verdict(Position(0));
+            if bit / 8 < data_end {
+                assert!(matches!(verdict, Verdict::Damaged { ref lost } if lost.end == Position(9)), "bit {bit}");
+            } else {
+                // Index and summary are rebuilt from the frames, which are whole.
+                assert_eq!((tail.end(), verdict), (Position(9), Verdict::Torn), "bit {bit}");
+            }
+            if let Some(summary) = summary {
+                let is_page = bit / 8 >= data_end;
+                let read = segment.read_page(&summary.footer.pages[0]);
+                assert_eq!(read.is_err(), is_page, "bit {bit}");
+                assert!(read.err().is_none_or(|error| error.is_damage()), "bit {bit}");
+            }
+        }
+    }
+}
+
+/// Index and summary are written and synced together, so a crash may leave the summary whole behind a page that never
+/// reached the disk. The close frame is then found and its page is not: a scan, which finds all records and a torn
+/// tail, is what such a file needs.
+#[test]
+fn a_whole_summary_behind_a_lost_page_leaves_all_records() {
+    for seal in [true, false] {
+        let mut image = Image::synced(3);
+        image.end(seal);
+        let summary = image.file().read_summary().unwrap().unwrap();
+        let (from, to) = (summary.footer.data_end as usize, summary.footer.offset as usize);
+        image.bytes[from..to].fill(0);
+        let segment = image.file();
+        assert!(segment.read_summary().unwrap().is_some());
+        assert!(Active::from_close(segment, &summary).unwrap_err().is_damage());
+        let tail = image.check(9, &Verdict::Torn);
+        assert_eq!(format!("{:?}", tail.extent), format!("{:?}", image.extent));
+    }
+}
