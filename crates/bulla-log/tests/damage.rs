@@ -1,0 +1,353 @@
+//! Bytes that no crash leaves: opening for writing refuses and changes nothing, and a reader yields what validates.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::large_stack_arrays)]
+
+#[path = "support/common.rs"]
+mod common;
+
+use bulla_log::{Durability, Item, Log, LogError, LogReader, Order, Query, Snapshot, TailKind};
+use bulla_vfs::MemVfs;
+use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, Position, Time};
+use common::{
+    ID, create, dir, disk_of, edit, files, host, open, open_for_reading, options, remove, row, rows, segments, with,
+};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// A log with `count` durable records of 200 bytes; its segments hold 15 or so.
+fn filled(count: usize) -> (MemVfs, Log) {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    for index in 0..count {
+        log.append(&row(&[index as u8; 200]), with(Durability::Durable)).unwrap();
+    }
+    (disk, log)
+}
+
+fn copy(disk: &MemVfs) -> MemVfs {
+    disk_of(&files(disk))
+}
+
+/// The frames of a segment, by offset.
+fn frames(disk: &MemVfs, path: &Path) -> Vec<(u64, FrameHeader)> {
+    let segment = open_for_reading(disk, path);
+    let bytes = disk.read_file(path).unwrap();
+    let (mut found, mut offset) = (Vec::new(), segment.frames_offset());
+    while let Ok(header) = FrameHeader::decode(&bytes[offset as usize..], segment.seed(), offset) {
+        found.push((offset, header.clone()));
+        offset += header.frame_len();
+    }
+    found
+}
+
+/// What a cursor that steps over damage yields: positions of records, and gaps.
+fn with_gaps(snapshot: &Snapshot, order: Order) -> (Vec<u64>, Vec<Range<u64>>) {
+    let query = Query { engine: true, gaps: true, order, ..Query::new() };
+    let mut cursor = snapshot.cursor(&query);
+    let (mut found, mut gaps) = (Vec::new(), Vec::new());
+    while let Some(item) = cursor.next() {
+        match item.unwrap() {
+            Item::Record(record) => found.push(record.position.0),
+            Item::Gap(gap) => {
+                assert!(gap.cause.is_damage(), "{gap:?}");
+                gaps.push(gap.positions.start.0..gap.positions.end.0);
+            }
+        }
+    }
+    if order == Order::Descending {
+        found.reverse();
+        gaps.reverse();
+    }
+    (found, gaps)
+}
+
+/// A reader opens `disk` and yields everything but `lost`, in both orders; without gaps it fails there for good.
+fn check_reader(disk: &MemVfs, end: u64, lost: Range<u64>, label: &str) {
+    let before = files(disk);
+    let reader = LogReader::open(&host(disk.clone()), dir()).unwrap_or_else(|error| panic!("{label}: {error:?}"));
+    let snapshot = reader.snapshot().unwrap();
+    let kept: Vec<_> = (0..end).filter(|position| !lost.contains(position)).collect();
+    for order in [Order::Ascending, Order::Descending] {
+        let (found, gaps) = with_gaps(&snapshot, order);
+        assert_eq!(found, kept, "{label}, {order:?}");
+        assert_eq!(gaps, vec![lost.clone()], "{label}, {order:?}");
+        // A time range that no record meets still owes an account of what could not be read.
+        let query = Query { from_time: Some(Time(i64::MAX)), engine: false, gaps: true, order, ..Query::new() };
+        let mut cursor = snapshot.cursor(&query);
+        while let Some(item) = cursor.next() {
+            let Item::Gap(gap) = item.unwrap() else { panic!("{label}: a record out of time") };
+            assert!(gap.positions.start.0 >= lost.start && gap.positions.end.0 <= lost.end, "{label}: {gap:?}");
+        }
+        let mut cursor = snapshot.cursor(&Query { engine: true, order, ..Query::new() });
+        let error = loop {
+            match cursor.next() {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => break error,
+                None => panic!("{label}, {order:?}: the loss was passed over"),
+            }
+        };
+        assert!(error.is_damage(), "{label}: {error:?}");
+        let text = error.to_string();
+        drop(error);
+        for _ in 0..3 {
+            assert_eq!(cursor.next().unwrap().unwrap_err().to_string(), text, "{label}: R4 of readers");
+        }
+    }
+    // What lies beside the loss can be read without asking for gaps.
+    for position in [lost.start.checked_sub(1), Some(lost.end)].into_iter().flatten().filter(|at| *at < end) {
+        assert!(snapshot.get(Position(position), |_| ()).unwrap().is_some(), "{label}: position {position}");
+    }
+    assert!(before == files(disk), "{label}: a reader changed the disk");
+}
+
+fn refuses(disk: &MemVfs, label: &str) -> LogError {
+    let before = files(disk);
+    let Err(error) = open(disk) else { panic!("{label}: it opened") };
+    assert!(before == files(disk), "{label}: a refused opening changed the disk");
+    error
+}
+
+/// The third row of the recovery table.
+#[test]
+fn a_flipped_bit_below_the_durable_end_refuses_to_open() {
+    let (disk, log) = filled(10);
+    drop(log);
+    let path = segments(&disk).pop().unwrap();
+    let frames = frames(&disk, &path);
+    // The last record's frame is proven durable by the mark behind it.
+    let end = 11;
+    for (offset, header) in frames.iter().filter(|(_, header)| header.record_count > 0) {
+        for at in [*offset, offset + 8, offset + FRAME_HEADER_LEN, offset + header.frame_len() - 16] {
+            let disk = copy(&disk);
+            edit(&disk, &path, |bytes| bytes[at as usize] ^= 4);
+            let label = format!("frame at {offset}, byte {at}");
+            let error = refuses(&disk, &label);
+            let LogError::Damaged { lost, offset: found, .. } = &error else { panic!("{label}: {error:?}") };
+            assert_eq!((lost.clone(), *found), (header.base..Position(end), *offset), "{label}");
+            let reader = LogReader::open(&host(disk.clone()), dir()).unwrap();
+            assert!(reader.snapshot().unwrap().is_damaged(), "{label}");
+            check_reader(&disk, end, header.base.0..end, &label);
+        }
+    }
+}
+
+/// After a clean close nothing is ambiguous: a flip anywhere in the data is found, at the latest when it is read.
+#[test]
+fn a_flip_after_a_clean_close_is_found() {
+    let (disk, log) = filled(6);
+    let expected = rows(&log.snapshot());
+    log.close().unwrap();
+    let path = segments(&disk).pop().unwrap();
+    let frames = frames(&disk, &path);
+    let data_end = frames.iter().filter(|(_, header)| header.record_count > 0).map(|(at, h)| at + h.frame_len()).max();
+    let len = disk.read_file(&path).unwrap().len();
+    for at in 0..len {
+        let disk = copy(&disk);
+        edit(&disk, &path, |bytes| bytes[at] ^= 0x10);
+        let result = open(&disk).and_then(|log| {
+            let query = Query { engine: true, ..Query::new() };
+            let found = common::read(&log.snapshot(), &query)?;
+            Ok((found.len(), log.recovery().tail))
+        });
+        let is_data = at >= frames[0].0 as usize && at < data_end.unwrap() as usize;
+        match result {
+            Err(error) => assert!(error.is_damage() || error.is_newer() || error.is_missing(), "byte {at}: {error:?}"),
+            Ok((count, tail)) => {
+                assert!(!is_data, "byte {at} of the data");
+                assert_eq!(count, expected.len() + 1 + usize::from(tail == TailKind::Torn), "byte {at}: {tail:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_known_durable_end_above_the_end_is_damage() {
+    for is_closed in [true, false] {
+        let (disk, log) = filled(3);
+        if is_closed {
+            log.close().unwrap();
+        }
+        drop(log);
+        let before = files(&disk);
+        let known = |end| Log::open(&host(disk.clone()), dir(), &options().known_durable_end(Position(end)));
+        let error = known(6).unwrap_err();
+        let LogError::Damaged { lost, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(*lost, Position(4)..Position(6));
+        assert!(before == files(&disk));
+        assert!(known(4).is_ok());
+    }
+}
+
+#[test]
+fn a_missing_segment_refuses_and_is_a_gap_for_readers() {
+    let (disk, log) = filled(60);
+    let end = log.next_position().0;
+    log.close().unwrap();
+    let paths = segments(&disk);
+    let bases: Vec<_> = paths.iter().map(|path| open_for_reading(&disk, path).header().base.0).collect();
+    assert!(paths.len() >= 4);
+    for index in 0..paths.len() - 1 {
+        let disk = copy(&disk);
+        remove(&disk, &paths[index]);
+        let error = refuses(&disk, &format!("segment {index}"));
+        if index + 2 == paths.len() {
+            assert!(error.is_damage(), "{error:?}");
+        } else {
+            let LogError::Missing { position, .. } = error else { panic!("{error:?}") };
+            assert_eq!(position.0, bases[index]);
+        }
+        check_reader(&disk, end, bases[index]..bases[index + 1], &format!("segment {index} missing"));
+    }
+}
+
+#[test]
+fn an_older_segment_without_footer_refuses_and_is_read_by_scanning() {
+    let (disk, log) = filled(40);
+    let end = log.next_position().0;
+    log.close().unwrap();
+    let paths = segments(&disk);
+    let older = &paths[paths.len() - 2];
+    let frames = frames(&disk, older);
+    let last = frames.iter().rev().find(|(_, header)| header.record_count > 0).unwrap().clone();
+    let cut = copy(&disk);
+    edit(&cut, older, |bytes| bytes.truncate(last.0 as usize));
+    assert!(refuses(&cut, "footer gone").is_damage());
+    check_reader(&cut, end, last.1.base.0..last.1.end().0, "footer and last frame gone");
+    // A bad frame in a sealed segment is a finding of reads; the log goes on.
+    let flipped = copy(&disk);
+    edit(&flipped, older, |bytes| bytes[last.0 as usize + 70] ^= 1);
+    check_reader(&flipped, end, last.1.base.0..last.1.end().0, "flipped");
+    let log = open(&flipped).unwrap();
+    log.append(&row(b"on"), with(Durability::Durable)).unwrap();
+    assert!(common::read(&log.snapshot(), &Query::new()).unwrap_err().is_damage());
+}
+
+#[test]
+fn a_newest_segment_with_a_bad_header_refuses_and_ends_the_log_for_readers() {
+    let (disk, log) = filled(40);
+    let end = log.next_position().0;
+    log.close().unwrap();
+    let path = segments(&disk).pop().unwrap();
+    let base = open_for_reading(&disk, &path).header().base.0;
+    assert!(end > base + 1);
+    edit(&disk, &path, |bytes| bytes[20] ^= 1);
+    assert!(refuses(&disk, "bad header").is_damage());
+    let snapshot = LogReader::open(&host(disk.clone()), dir()).unwrap().snapshot().unwrap();
+    assert!(snapshot.is_damaged() && snapshot.end().0 == base && snapshot.durable_end().0 == base);
+    check_reader(&disk, base, base..base + 1, "bad header");
+}
+
+/// Damage and interruption once changed the disk before they were told apart: the segment before a creation that was
+/// interrupted was cut although its footer was gone, which no crash leaves.
+#[test]
+fn an_interrupted_creation_is_made_again_only_behind_a_sealed_segment() {
+    let (disk, log) = filled(5);
+    log.rotate().unwrap();
+    let expected = rows(&log.snapshot());
+    drop(log);
+    let newest = segments(&disk).pop().unwrap();
+    for header in [vec![], vec![0; 4096], disk.read_file(&newest).unwrap()[..40].to_vec(), vec![7; 100]] {
+        let disk = copy(&disk);
+        edit(&disk, &newest, |bytes| bytes.clone_from(&header));
+        let reader = LogReader::open(&host(disk.clone()), dir()).unwrap();
+        assert_eq!(rows(&reader.snapshot().unwrap()), expected);
+        let log = open(&disk).unwrap();
+        assert_eq!(log.recovery().tail, TailKind::InterruptedCreation);
+        log.append(&row(b"on"), with(Durability::Durable)).unwrap();
+        assert_eq!(rows(&open(&disk.crash()).unwrap().snapshot()).len(), expected.len() + 1);
+
+        let disk = copy(&disk);
+        edit(&disk, &newest, |bytes| bytes.clone_from(&header));
+        let older = &segments(&disk)[0];
+        edit(&disk, older, |bytes| bytes.truncate(bytes.len() - 4));
+        assert!(refuses(&disk, "no footer before an interrupted creation").is_damage());
+    }
+    // An empty file whose name does not follow was left by nobody.
+    let (disk, log) = filled(5);
+    log.close().unwrap();
+    disk.write_file(&PathBuf::from("/log/00000000000000000099.seg"), b"").unwrap();
+    assert!(refuses(&disk, "foreign file").is_damage());
+}
+
+/// A version above ours, in each place that has one, is newer for both and never damage.
+#[test]
+fn a_newer_version_is_refused_by_both() {
+    let (disk, log) = filled(40);
+    log.close().unwrap();
+    let paths = segments(&disk);
+    let newest = paths.last().unwrap();
+    let later = |bytes: &mut Vec<u8>| bytes[8] = 9;
+    for path in [&paths[0], newest] {
+        let disk = copy(&disk);
+        edit(&disk, path, later);
+        let before = files(&disk);
+        let error = open(&disk).unwrap_err();
+        assert!(error.is_newer() && !error.is_damage(), "{error:?}");
+        let read = LogReader::open(&host(disk.clone()), dir())
+            .and_then(|reader| common::read(&reader.snapshot()?, &Query { gaps: true, ..Query::new() }).map(drop));
+        let error = read.unwrap_err();
+        assert!(error.is_newer() && !error.is_damage(), "{error:?}");
+        assert!(before == files(&disk));
+    }
+    // A frame with a flag of a later version, in an active segment that was not closed.
+    let (disk, log) = filled(3);
+    drop(log);
+    let path = segments(&disk).pop().unwrap();
+    let (offset, _) = frames(&disk, &path)[1].clone();
+    edit(&disk, &path, |bytes| {
+        let at = offset as usize;
+        bytes[at + 12] = 64;
+        let checksum = open_for_reading(&disk, &path).seed().checksum(offset, &bytes[at + 8..at + 64]);
+        bytes[at + 4..at + 8].copy_from_slice(&checksum.to_le_bytes());
+    });
+    let error = refuses(&disk, "newer frame");
+    assert!(error.is_newer() && !error.is_damage(), "{error:?}");
+    let error = LogReader::open(&host(disk.clone()), dir()).unwrap_err();
+    assert!(error.is_newer() && !error.is_damage(), "{error:?}");
+}
+
+#[test]
+fn segments_of_two_logs_do_not_make_one() {
+    let (disk, log) = filled(40);
+    log.close().unwrap();
+    let other = MemVfs::new();
+    let log = Log::create(&host(other.clone()), dir(), bulla_wire::LogId([8; 16]), &options()).unwrap();
+    assert_ne!(log.id(), ID);
+    drop(log);
+    let first = &segments(&disk)[0];
+    let bytes = other.read_file(first).unwrap();
+    edit(&disk, first, |old| old.clone_from(&bytes));
+    assert!(matches!(refuses(&disk, "two logs"), LogError::Mismatch { .. }));
+}
+
+/// Bytes of an index that lie are an adversary's: a cursor once computed the length of what to read from offsets that
+/// fall from one page to the next, and read as much as one entry claimed.
+#[test]
+fn an_index_that_lies_about_offsets_is_damage() {
+    use bulla_wire::{Footer, PageRef, decode_page, encode_page};
+    let (disk, log) = filled(30);
+    log.close().unwrap();
+    let path = &segments(&disk)[0];
+    let sealed = open_for_reading(&disk, path);
+    let footer: Footer = sealed.read_summary().unwrap().unwrap().footer;
+    let page = footer.pages[0];
+    let mut entries = sealed.read_page(&page).unwrap();
+    let last = entries.last_mut().unwrap();
+    // The last entry begins behind the end of the data.
+    last.offset = footer.data_end + 8;
+    edit(&disk, path, |bytes| {
+        let at = page.offset as usize;
+        let header = FrameHeader::decode(&bytes[at..], sealed.seed(), page.offset).unwrap();
+        let (mut body, mut frame) = (Vec::new(), Vec::new());
+        encode_page(&entries, &mut body);
+        assert_eq!(decode_page(&body).unwrap(), entries);
+        header.encode(&body, sealed.seed(), page.offset, &mut frame);
+        bytes[at..at + frame.len()].copy_from_slice(&frame);
+    });
+    assert_eq!(PageRef::of(&entries, page.offset).unwrap().first, page.first);
+    let reader = LogReader::open(&host(disk.clone()), dir()).unwrap();
+    for order in [Order::Ascending, Order::Descending] {
+        let (found, gaps) = with_gaps(&reader.snapshot().unwrap(), order);
+        assert_eq!(gaps, vec![page.first.0..footer.end.0]);
+        assert_eq!(found.first(), Some(&footer.end.0));
+    }
+}
