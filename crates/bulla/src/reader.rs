@@ -1,0 +1,196 @@
+//! A store open for reading only, beside a live writer or without one.
+//!
+//! # Invariants
+//!
+//! - R1. Nothing is created, changed or locked (B4).
+//! - R2. A journal that is damaged in places still gives the tables that the rest of it names, and says that it is
+//!   partial.
+
+use crate::error::Error;
+use crate::journal::{JournalState, TableInfo};
+use crate::layout::{Found, Layout, NameOf, check_name};
+use crate::store::{any_schema, check_codec};
+use bulla_log::{LogError, LogReader, Source};
+use bulla_table::{Codec, Postcard, RawView, Schema, View};
+use bulla_vfs::Host;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A store open for reading only. Clones share it, and may be used from several threads.
+///
+/// It takes no lock and works on a read-only medium, on a damaged store, and beside a live writer in this process or
+/// another, whose tables and rows it sees as they come.
+///
+/// # Examples
+///
+/// ```
+/// use bulla::{Event, Host, Options, Reader};
+/// let host = Host::memory();
+/// let store = Options::new().host(host.clone()).open("/audit")?;
+/// store.table::<Event>("trail")?.append(&Event::new("ana", "log in", "shop"))?;
+///
+/// let reader = Reader::open_on(&host, "/audit")?;
+/// assert_eq!(reader.table::<Event>("trail")?.len()?, 1);
+/// # Ok::<(), bulla::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Reader {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    host: Host,
+    layout: Layout,
+    journal: LogReader,
+    state: Mutex<State>,
+}
+
+struct State {
+    journal: JournalState,
+    logs: BTreeMap<String, LogReader>,
+}
+
+impl Reader {
+    /// Opens the store in `dir`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchStore`], [`is_not_a_store`](Error::is_not_a_store), [`Error::JournalMissing`],
+    /// [`is_newer`](Error::is_newer), or what opening the journal meets. Damage inside the journal is no error:
+    /// [`is_damaged`](Self::is_damaged).
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_on(&Host::os(), dir)
+    }
+
+    /// As [`open`](Self::open), with another host's files and clock.
+    pub fn open_on(host: &Host, dir: impl AsRef<Path>) -> Result<Self, Error> {
+        let layout = Layout::new(dir.as_ref());
+        let journal = open_journal(host, &layout)?;
+        let state = JournalState::newest(&layout.dir, &journal.snapshot()?, &mut go_on)?;
+        if !state.is_created() && !state.is_partial {
+            return Err(unfinished(host, &layout)?);
+        }
+        let state = Mutex::new(State { journal: state, logs: BTreeMap::new() });
+        Ok(Self { inner: Arc::new(Inner { host: host.clone(), layout, journal, state }) })
+    }
+
+    /// The table called `name`: postcard rows under schema 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchTable`], [`Error::TableMissing`], [`Error::TableDiffers`] when it was created with another codec,
+    /// or what opening its log meets.
+    pub fn table<T>(&self, name: &str) -> Result<View<T>, Error>
+    where
+        Postcard: Codec<T>,
+    {
+        self.view(name, Schema::default())
+    }
+
+    /// As [`table`](Self::table), with another codec or schema.
+    pub fn view<T, C: Codec<T>>(&self, name: &str, schema: Schema<T>) -> Result<View<T, C>, Error> {
+        let (table, log) = self.log(name)?;
+        check_codec(&table, C::NAME)?;
+        Ok(View::new(Source::Reader(log), name, schema))
+    }
+
+    /// The rows of any table as they are stored, whatever its codec and schemas.
+    pub fn raw(&self, name: &str) -> Result<RawView, Error> {
+        let (_, log) = self.log(name)?;
+        Ok(View::new(Source::Reader(log), name, any_schema()))
+    }
+
+    /// All tables there are now, in the order of their names.
+    pub fn tables(&self) -> Result<Vec<TableInfo>, Error> {
+        Ok(self.refreshed()?.journal.tables.values().cloned().collect())
+    }
+
+    /// The store's directory, as it was given.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.layout.dir
+    }
+
+    /// The store's name; empty when the part of the journal that says it cannot be read.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.state().journal.name.clone()
+    }
+
+    /// Whether a part of the journal could not be read, so that there may be tables this reader does not know.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.state().journal.is_partial
+    }
+
+    fn log(&self, name: &str) -> Result<(TableInfo, LogReader), Error> {
+        check_name(NameOf::Table, name)?;
+        let mut state = self.refreshed()?;
+        let (host, layout) = (&self.inner.host, &self.inner.layout);
+        let table = state.journal.tables.get(name).cloned();
+        let table = table.ok_or_else(|| Error::NoSuchTable { dir: layout.dir.clone(), table: name.to_owned() })?;
+        if let Some(log) = state.logs.get(name) {
+            return Ok((table, log.clone()));
+        }
+        let log = match LogReader::open(host, &layout.log(name, table.log)) {
+            Err(LogError::NotFound { dir }) => return Err(Error::TableMissing { table: table.name, dir }),
+            opened => opened?,
+        };
+        if log.id() != table.log {
+            let what = format!("its id is {}, the journal says {}", log.id(), table.log);
+            return Err(LogError::Mismatch { dir: log.dir().to_owned(), what }.into());
+        }
+        state.logs.insert(name.to_owned(), log.clone());
+        Ok((table, log))
+    }
+
+    /// The state after the journal's newest records were read.
+    fn refreshed(&self) -> Result<MutexGuard<'_, State>, Error> {
+        let journal = self.inner.journal.snapshot()?;
+        let mut state = self.state();
+        state.journal.follow(&self.inner.layout.dir, &journal, &mut go_on)?;
+        Ok(state)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("dir", &self.inner.layout.dir).finish_non_exhaustive()
+    }
+}
+
+/// R2. What is newer is not for this version to guess at; around damage there may be more.
+fn go_on(problem: Error) -> Result<(), Error> {
+    if !problem.is_damage() {
+        return Err(problem);
+    }
+    tracing::warn!(%problem, "a part of the journal cannot be read");
+    Ok(())
+}
+
+/// Opens a store's journal to read, or says why there is none.
+pub(crate) fn open_journal(host: &Host, layout: &Layout) -> Result<LogReader, Error> {
+    let dir = layout.dir.clone();
+    match layout.probe(host)? {
+        Found::Nothing => return Err(Error::NoSuchStore { dir }),
+        Found::Foreign => return Err(Error::NotAStore { dir }),
+        Found::JournalMissing => return Err(Error::JournalMissing { dir }),
+        Found::Journal => {}
+    }
+    match LogReader::open(host, &layout.journal()) {
+        Err(LogError::NotFound { .. }) => Err(unfinished(host, layout)?),
+        opened => Ok(opened?),
+    }
+}
+
+/// What an empty journal means: the store was never finished, or it was, and the journal's records are gone.
+pub(crate) fn unfinished(host: &Host, layout: &Layout) -> Result<Error, Error> {
+    let dir = layout.dir.clone();
+    Ok(if layout.has_later_parts(host)? { Error::JournalMissing { dir } } else { Error::NoSuchStore { dir } })
+}

@@ -1,0 +1,209 @@
+//! What verification found, in the form people and machines read.
+//!
+//! # Invariants
+//!
+//! - P1. The verdict of a log is that of its worst finding, and the report's that of its worst log, in the order of exit
+//!   codes: tampered and missing, damaged, unreadable, newer, intact.
+//! - P2. A finding of the verdict intact is a remark: it changes neither verdict nor exit code.
+
+use bulla_chain::Digest;
+use bulla_log::{Finding, Verdict};
+use bulla_wire::Position;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
+/// The report of [`verify`](crate::verify()). Serialises as what `bulla verify --json` prints: `verdict`, `trust`, `logs`
+/// and `elapsed_ms`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// One entry per log, the journal's first.
+    pub logs: Vec<LogVerdict>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+impl VerifyReport {
+    /// The worst log's verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.logs.iter().map(LogVerdict::verdict).max().unwrap_or_default()
+    }
+
+    /// What outside vouches for the weakest log. Only the store itself, so far: `structure`.
+    #[must_use]
+    pub fn trust(&self) -> &'static str {
+        TRUST
+    }
+
+    /// The exit code of a command that ends with this verdict: 0 intact, 1 tampered or missing, 3 newer, 4 damaged,
+    /// 5 unreadable. Of two findings the worse one's, in the order 1, 4, 5, 3, 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        exit_code(self.verdict())
+    }
+}
+
+/// What was found about one log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogVerdict {
+    /// The table's name, or `journal`; `origin` tells a table of that name from the store's journal.
+    pub log: String,
+    /// What the log calls itself, if that could be read, or else what the journal calls it.
+    pub origin: Option<String>,
+    /// The first position still kept.
+    pub floor: Position,
+    /// Positions from 0 to the head, pruned ones included.
+    pub size: Option<u64>,
+    /// The tree's root over them.
+    pub root: Option<Digest>,
+    /// Segment files.
+    pub segments: u64,
+    /// Records looked at.
+    pub records_checked: u64,
+    /// Bytes looked at.
+    pub bytes_checked: u64,
+    /// Everything found, remarks included.
+    pub findings: Vec<Finding>,
+    /// What the report does not vouch for.
+    pub not_checked: Vec<String>,
+}
+
+impl LogVerdict {
+    /// The worst finding's verdict.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
+    }
+
+    /// The first thing wrong: the finding at the lowest position, or the first one if none has a position.
+    #[must_use]
+    pub fn first_bad(&self) -> Option<FirstBad<'_>> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.verdict != Verdict::Intact)
+            .min_by_key(|finding| finding.position.map_or(u64::MAX, |position| position.0))
+            .map(FirstBad)
+    }
+}
+
+/// The finding a person should look at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstBad<'a>(pub &'a Finding);
+
+/// What vouches for a log as long as nothing is signed.
+const TRUST: &str = "structure";
+
+impl Serialize for VerifyReport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("VerifyReport", 4)?;
+        object.serialize_field("verdict", &self.verdict().to_string())?;
+        object.serialize_field("trust", self.trust())?;
+        object.serialize_field("logs", &self.logs)?;
+        object.serialize_field("elapsed_ms", &self.elapsed_ms)?;
+        object.end()
+    }
+}
+
+impl Serialize for LogVerdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("LogVerdict", 16)?;
+        object.serialize_field("log", &self.log)?;
+        object.serialize_field("origin", &self.origin)?;
+        object.serialize_field("verdict", &self.verdict().to_string())?;
+        object.serialize_field("trust", TRUST)?;
+        object.serialize_field("signed_through", &None::<u64>)?;
+        object.serialize_field("anchored_through", &None::<u64>)?;
+        object.serialize_field("floor", &self.floor.0)?;
+        object.serialize_field("receipt", "none")?;
+        object.serialize_field("size", &self.size)?;
+        object.serialize_field("root", &self.root.map(|root| root.to_string()))?;
+        object.serialize_field("segments", &self.segments)?;
+        object.serialize_field("records_checked", &self.records_checked)?;
+        object.serialize_field("bytes_checked", &self.bytes_checked)?;
+        object.serialize_field("first_bad", &self.first_bad())?;
+        let findings: Vec<_> = self.findings.iter().map(Located).collect();
+        object.serialize_field("findings", &findings)?;
+        object.serialize_field("not_checked", &self.not_checked)?;
+        object.end()
+    }
+}
+
+impl Serialize for FirstBad<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Finding { position, segment, offset, what, .. } = self.0;
+        let mut object = serializer.serialize_struct("FirstBad", 4)?;
+        object.serialize_field("position", &position.map(|position| position.0))?;
+        object.serialize_field("segment", segment)?;
+        object.serialize_field("offset", offset)?;
+        object.serialize_field("what", what)?;
+        object.end()
+    }
+}
+
+/// A finding with its verdict.
+struct Located<'a>(&'a Finding);
+
+impl Serialize for Located<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Finding { verdict, position, segment, offset, what } = self.0;
+        let mut object = serializer.serialize_struct("Finding", 5)?;
+        object.serialize_field("verdict", &verdict.to_string())?;
+        object.serialize_field("position", &position.map(|position| position.0))?;
+        object.serialize_field("segment", segment)?;
+        object.serialize_field("offset", offset)?;
+        object.serialize_field("what", what)?;
+        object.end()
+    }
+}
+
+fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Intact => 0,
+        Verdict::Newer => 3,
+        Verdict::Unreadable => 5,
+        Verdict::Damaged => 4,
+        Verdict::Missing | Verdict::Tampered => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(findings: &[(Verdict, Option<u64>)]) -> LogVerdict {
+        let finding = |&(verdict, position): &(Verdict, Option<u64>)| {
+            let what = format!("{verdict:?}");
+            Finding { verdict, position: position.map(Position), segment: None, offset: None, what }
+        };
+        LogVerdict { findings: findings.iter().map(finding).collect(), ..LogVerdict::default() }
+    }
+
+    /// P1, in the order of exit codes, worst first.
+    #[test]
+    fn of_two_verdicts_the_worse_one_counts() {
+        use Verdict::{Damaged, Intact, Missing, Newer, Tampered, Unreadable};
+        let worst_first = [(Tampered, 1), (Missing, 1), (Damaged, 4), (Unreadable, 5), (Newer, 3), (Intact, 0)];
+        for (index, &(verdict, code)) in worst_first.iter().enumerate() {
+            for &(milder, _) in &worst_first[index..] {
+                let logs = vec![log(&[(milder, None)]), log(&[(milder, None), (verdict, None)])];
+                let report = VerifyReport { logs, elapsed_ms: 0 };
+                assert_eq!((report.verdict(), report.exit_code()), (verdict, code), "{verdict:?} and {milder:?}");
+            }
+        }
+        assert_eq!(VerifyReport::default().exit_code(), 0);
+    }
+
+    /// P2.
+    #[test]
+    fn the_first_bad_place_is_the_lowest_position_and_never_a_remark() {
+        let first = |findings| log(findings).first_bad().map(|bad| bad.0.position);
+        assert_eq!(first(&[(Verdict::Intact, Some(1))]), None);
+        assert_eq!(first(&[(Verdict::Missing, None)]), Some(None));
+        let findings = [
+            (Verdict::Intact, Some(1)),
+            (Verdict::Missing, None),
+            (Verdict::Damaged, Some(9)),
+            (Verdict::Damaged, Some(4)),
+        ];
+        assert_eq!(first(&findings), Some(Some(Position(4))));
+    }
+}
