@@ -1,0 +1,86 @@
+//! What the verbs that only read share: opening a table beside a live writer, and walking it in spite of damage.
+
+use crate::exit::{Exit, Failure};
+use crate::output::Printer;
+use bulla::{Cursor, Gap, Item, LogError, Position, Query, RawView, Reader, Snapshot, TableInfo};
+use std::path::Path;
+
+/// The table `name` of the store in `store`, with no lock taken and nothing created.
+pub(crate) fn open_view(store: &Path, name: &str) -> Result<(RawView, Position), Failure> {
+    let reader = Reader::open(store)?;
+    let view = raw_view(&reader, name)?;
+    let table = reader.tables()?.into_iter().find(|table| table.name == name);
+    Ok((view, table.map_or(Position::ZERO, |table| known_end(&table))))
+}
+
+/// The table `name`. Where a part of the journal cannot be read, one that is not found may be named there: that is damage.
+pub(crate) fn raw_view(reader: &Reader, name: &str) -> Result<RawView, Failure> {
+    reader.raw(name).map_err(|error| match error {
+        bulla::Error::NoSuchTable { .. } if reader.is_damaged() => {
+            Failure::new(Exit::Damaged, format!("{error}, as far as its journal can be read"))
+        }
+        error => error.into(),
+    })
+}
+
+/// The end that the journal knows the table to have had.
+pub(crate) fn known_end(table: &TableInfo) -> Position {
+    table.head.map_or(Position::ZERO, |head| Position(head.size))
+}
+
+/// What the journal knows of and the log has lost without a trace of its own: it was cut off.
+pub(crate) fn lost_at_end(snapshot: &Snapshot, known_end: Position, store: &Path) -> Option<Gap> {
+    let mut begin = snapshot.end();
+    // What the log itself sees missing there, a walk names.
+    let mut rest = snapshot.cursor(&Query { from: Some(begin), engine: true, gaps: true, ..Query::new() });
+    while let Some(Ok(Item::Gap(gap))) = rest.next() {
+        begin = gap.positions.end;
+    }
+    let cause = || LogError::Missing { dir: store.to_owned(), position: begin };
+    (begin < known_end).then(|| Gap { positions: begin..known_end, cause: cause() })
+}
+
+/// What a walk came across.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Records printed.
+    pub(crate) record_count: u64,
+    /// The last record printed or gap named: its first and its last position.
+    pub(crate) last: Option<(Position, Position)>,
+    /// Whether nothing is left, as far as the walk could see.
+    pub(crate) has_ended: bool,
+    /// Whether there were gaps.
+    pub(crate) has_gaps: bool,
+}
+
+impl Walk {
+    /// The exit code of what was seen.
+    pub(crate) fn exit(&self) -> Exit {
+        if self.has_gaps { Exit::Damaged } else { Exit::Done }
+    }
+}
+
+/// Prints at most `limit` records of `cursor`, and names the gaps between them.
+pub(crate) fn print_all(cursor: &mut Cursor, limit: u64, printer: &mut Printer) -> Result<Walk, Failure> {
+    let mut walk = Walk::default();
+    while walk.record_count < limit {
+        let Some(item) = cursor.next() else {
+            walk.has_ended = true;
+            break;
+        };
+        match item? {
+            Item::Record(record) => {
+                printer.record(&record)?;
+                walk.record_count += 1;
+                walk.last = Some((record.position, record.position));
+            }
+            Item::Gap(gap) => {
+                printer.gap(&gap)?;
+                walk.has_gaps = true;
+                let last = Position(gap.positions.end.0.saturating_sub(1).max(gap.positions.start.0));
+                walk.last = Some((gap.positions.start, last));
+            }
+        }
+    }
+    Ok(walk)
+}
