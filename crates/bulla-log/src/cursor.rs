@@ -252,7 +252,8 @@ impl Cursor {
         let pages = opened.pages();
         let ends = pages.iter().skip(1).map(|page| page.first).chain([opened.readable_end]);
         let wanted = pages.iter().zip(ends).enumerate().filter(|(_, (page, end))| {
-            page.first < self.rest.end && *end > self.rest.start && self.wants_times(page.times)
+            let begins_inside = page.first < self.rest.end.min(opened.positions.end);
+            begins_inside && *end > self.rest.start && self.wants_times(page.times)
         });
         let wanted = wanted.map(|(ordinal, _)| ordinal).collect();
         let is_whole = pages.first().is_none_or(|page| page.first == opened.positions.start);
@@ -304,8 +305,9 @@ impl Cursor {
     fn wanted_entries(&self, entries: &[IndexEntry], end: Position, end_offset: u64, data_end: u64) -> VecDeque<Entry> {
         let followers = entries.iter().skip(1).map(|entry| (entry.first, entry.offset)).chain([(end, end_offset)]);
         let both = entries.iter().zip(followers);
-        both.filter(|(entry, (end, _))| {
-            entry.first < self.rest.end && *end > self.rest.start && self.wants_times(entry.times)
+        // An index may go on behind where the next segment begins; what it says of that part counts for nothing.
+        both.filter(|(entry, (next, _))| {
+            entry.first < self.rest.end.min(end) && *next > self.rest.start && self.wants_times(entry.times)
         })
         .map(|(entry, (next, end_offset))| Entry {
             positions: entry.first..next.min(end),

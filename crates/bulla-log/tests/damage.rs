@@ -351,3 +351,44 @@ fn an_index_that_lies_about_offsets_is_damage() {
         assert_eq!(found.first(), Some(&footer.end.0));
     }
 }
+
+/// A foreign file under a name inside a segment's range ends that segment for a reader. An entry of its index behind that
+/// end once took the walk there, past rows of the frames in between. Each position is given or named as a gap.
+#[test]
+fn a_file_in_the_middle_of_another_segment_hides_nothing() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    for number in 0..20_u8 {
+        log.append_batch(&[row(&[number; 90]), row(&[number; 5_000]), row(&[1])], with(Durability::Durable)).unwrap();
+        log.append(&row(&[number; 120]), with(Durability::Durable)).unwrap();
+        log.append(&row(&[number; 80]), with(Durability::Buffered)).unwrap();
+        if number % 6 == 5 {
+            log.rotate().unwrap();
+        }
+    }
+    log.close().unwrap();
+    let end = log.next_position().0;
+    let paths = segments(&disk);
+    let original = files(&disk);
+    // A foreign file behind the newest segment's base would be the newest itself, and the log would end there.
+    let newest = open_for_reading(&disk, paths.last().unwrap()).header().base.0;
+    for from in &paths {
+        for place in 1..newest {
+            let foreign = dir().join(bulla_segment::segment_file_name(Position(place)));
+            if original.contains_key(&foreign) {
+                continue;
+            }
+            let disk = common::disk_of(&original);
+            disk.write_file(&foreign, &original[from]).unwrap();
+            let Ok(reader) = LogReader::open(&host(disk), dir()) else { continue };
+            let Ok(snapshot) = reader.snapshot() else { continue };
+            for order in [Order::Ascending, Order::Descending] {
+                let (rows, gaps) = with_gaps(&snapshot, order);
+                let mut seen: Vec<_> = rows.into_iter().chain(gaps.into_iter().flatten()).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                assert_eq!(seen, (0..end).collect::<Vec<_>>(), "{} at {place}, {order:?}", from.display());
+            }
+        }
+    }
+}
