@@ -6,9 +6,9 @@
 
 mod support;
 
+use bulla_testkit::trail::{self, Trail};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use support::TestStore;
@@ -18,36 +18,19 @@ struct Sample {
     options: Vec<&'static str>,
 }
 
-/// The samples; the directory, if one was made, lives as long as they are needed.
+/// The samples as files, in a directory that lives as long as they are needed.
 fn samples() -> (Vec<Sample>, tempfile::TempDir) {
     let made = tempfile::tempdir().unwrap();
-    if let Some(dir) = std::env::var_os("BULLA_SAMPLES") {
-        let mut samples = Vec::new();
-        for path in support::list(&PathBuf::from(dir)) {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let options = match name.as_str() {
-                name if name.starts_with("cloudtrail-otrf") => vec!["--time-field", "@timestamp"],
-                name if name.starts_with("cloudtrail") => vec!["--time-field", "eventTime"],
-                name if name.starts_with("windows") => vec!["--time-field", "@timestamp"],
-                name if name.starts_with("linux-auth") => vec!["--format", "text"],
-                _ => continue,
-            };
-            samples.push(Sample { path, options });
-        }
-        assert!(!samples.is_empty(), "BULLA_SAMPLES names a directory without samples");
-        return (samples, made);
-    }
-    let path = made.path().join("generated.jsonl");
-    let mut lines = String::new();
-    for row in 0..3000_u64 {
-        // Five rows in a row share a second, and every fourth group comes late.
-        let group = row / 5;
-        let second = 1_700_000_000 + if group % 4 == 3 { group - 3 } else { group };
-        writeln!(lines, r#"{{"meta":{{"at":{second}}},"row":{row},"text":"{}"}}"#, "x".repeat((row % 50) as usize))
-            .unwrap();
-    }
-    fs::write(&path, lines).unwrap();
-    (vec![Sample { path, options: vec!["--time-field", "meta.at"] }], made)
+    let sample = |trail: Trail| {
+        let path = made.path().join(trail.name);
+        fs::write(&path, trail.bytes).unwrap();
+        let options = match trail.time_field {
+            Some(field) => vec!["--time-field", field],
+            None => vec!["--format", "text"],
+        };
+        Sample { path, options }
+    };
+    (trail::trails().into_iter().map(sample).collect(), made)
 }
 
 #[test]

@@ -18,14 +18,6 @@ pub struct Trail {
     pub time_field: Option<&'static str>,
 }
 
-impl Trail {
-    /// How many lines there are.
-    #[must_use]
-    pub fn line_count(&self) -> usize {
-        self.bytes.split_inclusive(|byte| *byte == b'\n').count()
-    }
-}
-
 /// The real trails, or the generated one.
 ///
 /// # Panics
@@ -41,6 +33,7 @@ pub fn trails() -> Vec<Trail> {
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let time_field = match name.as_str() {
+            name if name.starts_with("cloudtrail-otrf") => Some("@timestamp"),
             name if name.starts_with("cloudtrail") => Some("eventTime"),
             name if name.starts_with("windows") => Some("@timestamp"),
             name if name.starts_with("linux-auth") => None,
