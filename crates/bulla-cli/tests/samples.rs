@@ -65,10 +65,12 @@ fn pages_newest_first_give_every_record_of_a_time_range_once() {
         support::bulla(&rest.concat()).expect(0);
         let rows = rows(&store.run("cat", &["trail", "--format", "ndjson"]).expect(0).ndjson());
 
-        // Everything but the first and the last tenth of the times, in pages that share no factor with anything.
+        // Everything but the first and the last tenth of the times: record by record where that takes seconds, otherwise
+        // in pages that share no factor with anything.
+        let page = if rows.len() <= 3_000 { 1 } else { 97 };
         let mut times: Vec<_> = rows.iter().map(|(_, time)| time.clone()).collect();
         times.sort();
-        check_pages(&store, &rows, &times[times.len() / 10], &times[times.len() * 9 / 10], 97);
+        check_pages(&store, &rows, &times[times.len() / 10], &times[times.len() * 9 / 10], page);
 
         // The busiest second, record by record.
         let mut counts = BTreeMap::new();
