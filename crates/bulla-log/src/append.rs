@@ -148,9 +148,7 @@ impl Log {
                 writer = inner.rotate(writer)?;
                 false
             } else {
-                if let Some(seal) = writer.seal_due.take() {
-                    inner.push_seal(&mut writer, &seal);
-                }
+                inner.push_due_seal(&mut writer);
                 true
             };
             expected = expected.map(|_| writer.next);

@@ -142,9 +142,7 @@ impl Log {
         } else if writer.is_full_with(u64::MAX, 0) {
             writer = inner.rotate(writer)?;
         }
-        if let Some(seal) = writer.seal_due.take() {
-            inner.push_seal(&mut writer, &seal);
-        }
+        inner.push_due_seal(&mut writer);
         drop(writer);
         inner.options.with_room(|| self.sync())
     }

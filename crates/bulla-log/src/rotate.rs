@@ -73,14 +73,9 @@ impl Inner {
         let facts = self.end_facts(writer)?;
         // The footer overwrites a close frame that is still there, and what takes the footer back takes both.
         writer.ends_with_summary = false;
-        let Some(active) = &mut writer.active else { return Ok(()) };
-        let footer = match self.end_active(active, &facts, true) {
-            Ok(footer) => footer,
-            Err(error) if matches!(error, LogError::NoSpace { .. }) => return Err(error),
-            Err(error) => return Err(self.fail(writer, error)),
-        };
+        let Some((file, footer)) = self.end_active(writer, &facts, true)? else { return Ok(()) };
         let positions = footer.base..footer.end;
-        let path = active.file.path().to_owned();
+        let path = file.path().to_owned();
         writer.seal_due = Some(seal_of(&footer));
         writer.sealed = writer.sealed.iter().cloned().chain([Arc::new(Sealed::new(path, positions))]).collect();
         writer.active = None;
@@ -88,21 +83,28 @@ impl Inner {
         self.publish(writer);
         tracing::info!(dir = %self.shared.dir.display(), end = footer.end.0, "sealed a segment");
         self.begin_segment(writer)?;
-        if let Some(seal) = writer.seal_due.take() {
-            self.push_seal(writer, &seal);
-        }
+        self.push_due_seal(writer);
         Ok(())
     }
 
-    /// Writes footer or close frame, making room for it if need be. [`LogError::NoSpace`] leaves the segment as it was.
-    fn end_active(&self, active: &mut Active, facts: &EndFacts, seal: bool) -> Result<Footer, LogError> {
-        match self.options.with_room(|| active.end(facts, seal).map_err(LogError::from)) {
-            Err(error) if error.is_refused_for_space() => {
-                active.take_back()?;
-                Err(error.or_no_space(&self.shared.dir))
-            }
+    /// Writes footer or close frame behind the active segment, if there is one, making room for it if need be.
+    /// [`LogError::NoSpace`] leaves the segment as it was; anything else poisons.
+    fn end_active(
+        &self,
+        writer: &mut Writer,
+        facts: &EndFacts,
+        seal: bool,
+    ) -> Result<Option<(SegmentFile, Footer)>, LogError> {
+        let Some(active) = &mut writer.active else { return Ok(None) };
+        let ended = match self.options.with_room(|| active.end(facts, seal).map_err(LogError::from)) {
+            Err(error) if error.is_refused_for_space() => match active.take_back() {
+                Ok(()) => return Err(error.or_no_space(&self.shared.dir)),
+                Err(second) => Err(second.into()),
+            },
             other => other,
-        }
+        };
+        let file = active.file.clone();
+        ended.map(|footer| Some((file, footer))).map_err(|error| self.fail(writer, error))
     }
 
     fn end_facts(&self, writer: &Writer) -> Result<EndFacts, LogError> {
@@ -159,12 +161,7 @@ impl Inner {
         }
         self.check_guard(writer)?;
         let facts = self.end_facts(writer)?;
-        let Some(active) = &mut writer.active else { return Ok(()) };
-        match self.end_active(active, &facts, false) {
-            Ok(_) => Ok(()),
-            Err(error) if matches!(error, LogError::NoSpace { .. }) => Err(error),
-            Err(error) => Err(self.fail(writer, error)),
-        }
+        self.end_active(writer, &facts, false).map(drop)
     }
 
     /// Makes the segment behind the sealed ones and begins to append to it.
@@ -215,8 +212,11 @@ impl Inner {
         writer.push_all(&records, self.options.frame_target_bytes as usize);
     }
 
-    pub(crate) fn push_seal(&self, writer: &mut Writer, seal: &Seal) {
-        self.push_engine(writer, &[self.seal_record(seal)]);
+    /// Appends the seal that must come first in the active segment, if it is not there yet.
+    pub(crate) fn push_due_seal(&self, writer: &mut Writer) {
+        if let Some(seal) = writer.seal_due.take() {
+            self.push_engine(writer, &[self.seal_record(&seal)]);
+        }
     }
 
     pub(crate) fn seal_record(&self, seal: &Seal) -> (Kind, Vec<u8>) {
