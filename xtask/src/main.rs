@@ -19,6 +19,7 @@ mod msrv;
 mod shell;
 mod steps;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,8 @@ usage: cargo xtask COMMAND
   deny                         bans, licences and sources of dependencies, against deny.toml
   msrv                         everything compiles with the oldest compiler we promise
   test [--slow]                all tests, then all doctests; --slow adds the ignored ones
+  torture --quick              crashes, faults, edits and kills in numbers, at most five minutes
+  torture --full MINUTES       the same for as long as asked; --only NAME and --seed N go with both
   fuzz TARGET --seconds N      fuzz one decoder
   fuzz --all --seconds N       fuzz each target for N seconds
   fuzz --build                 only compile the fuzz targets
@@ -69,6 +72,7 @@ fn run(args: &[&str]) -> Outcome {
         ["msrv"] => msrv::run(),
         ["test"] => test::run(test::Speed::Fast),
         ["test", "--slow"] => test::run(test::Speed::Slow),
+        ["torture", rest @ ..] => torture::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

@@ -18,7 +18,7 @@ struct Layer {
 }
 
 /// The diagram, bottom up. A new arrow is a change of the design: docs/ARCHITECTURE.md has to tell of it.
-const LAYERS: [Layer; 14] = [
+const LAYERS: [Layer; 15] = [
     Layer { name: "bulla-wire", below: &[], is_core: true },
     Layer { name: "bulla-vfs", below: &[], is_core: true },
     Layer { name: "bulla-chain", below: &["bulla-wire"], is_core: true },
@@ -32,6 +32,7 @@ const LAYERS: [Layer; 14] = [
     Layer { name: "bulla", below: FACADE, is_core: true },
     Layer { name: COMMAND, below: &["bulla"], is_core: false },
     Layer { name: "bulla-testkit", below: &["bulla-wire", "bulla-vfs"], is_core: false },
+    Layer { name: "bulla-torture", below: TORTURE, is_core: false },
     Layer { name: "xtask", below: &[], is_core: false },
 ];
 
@@ -51,6 +52,10 @@ const FACADE: &[&str] = &[
     "bulla-kv",
     "bulla-object",
 ];
+
+/// Below the program that does harm to all of it: the libraries, and the simulated disk.
+const TORTURE: &[&str] =
+    &["bulla", "bulla-wire", "bulla-vfs", "bulla-chain", "bulla-segment", "bulla-log", "bulla-table", "bulla-testkit"];
 
 const COMMAND: &str = "bulla-cli";
 

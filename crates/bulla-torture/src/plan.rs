@@ -1,0 +1,90 @@
+//! What one run is to do.
+
+use std::time::{Duration, Instant};
+
+pub(crate) const USAGE: &str = "\
+usage: torture (--quick | --full MINUTES) [--only NAME] [--seed N]
+
+  --quick          every harness once, with its least counts: at most five minutes on two cores
+  --full MINUTES   as long as asked, harness after harness, with a new seed each round
+  --only NAME      one harness alone
+  --seed N         what decides everything; 1 unless given";
+
+/// What one run is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// How much: the least counts once, or as long as asked.
+    pub(crate) extent: Extent,
+    only: Option<String>,
+    /// What decides everything (T1).
+    pub(crate) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Quick,
+    /// Until then.
+    Full {
+        until: Instant,
+    },
+}
+
+impl Plan {
+    pub(crate) fn parse(args: &[String], known: &[&str]) -> Result<Self, String> {
+        let mut extent = None;
+        let (mut only, mut seed) = (None, 1);
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
+            match arg.as_str() {
+                "--quick" => extent = Some(Extent::Quick),
+                "--full" => {
+                    let minutes = number(arg, value()?)?;
+                    let until = Instant::now().checked_add(Duration::from_secs(minutes.saturating_mul(60)));
+                    extent = Some(Extent::Full { until: until.ok_or("--full wants fewer minutes")? });
+                }
+                "--only" => only = Some(value()?.clone()),
+                "--seed" => seed = number(arg, value()?)?,
+                other => return Err(format!("what is {other}?")),
+            }
+        }
+        if let Some(name) = only.as_deref().filter(|name| !known.contains(name)) {
+            return Err(format!("no harness is called {name}; there are: {}", known.join(", ")));
+        }
+        Ok(Self { extent: extent.ok_or("say --quick or --full MINUTES")?, only, seed })
+    }
+
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == name)
+    }
+}
+
+fn number(arg: &str, text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{arg} wants a whole number, not {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &str) -> Result<Plan, String> {
+        Plan::parse(&args.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &["crash", "tamper"])
+    }
+
+    #[test]
+    fn arguments_become_a_plan_or_a_reason() {
+        let plan = parse("--quick --only crash --seed 9").unwrap();
+        assert_eq!((plan.extent, plan.seed), (Extent::Quick, 9));
+        assert!(plan.wants("crash") && !plan.wants("tamper"));
+        assert!(parse("--full 2").unwrap().wants("tamper"));
+        for (args, expected) in [
+            ("", "say --quick"),
+            ("--quick --only crush", "no harness is called crush; there are: crash, tamper"),
+            ("--full soon", "--full wants a whole number"),
+            ("--quick --seed", "--seed wants a value"),
+            ("--quack", "what is --quack?"),
+        ] {
+            assert!(parse(args).unwrap_err().starts_with(expected), "{args}");
+        }
+    }
+}
