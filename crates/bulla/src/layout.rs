@@ -250,6 +250,22 @@ pub(crate) fn create_dirs(host: &Host, dir: &Path) -> Result<(), Error> {
     sync_dir(host, parent)
 }
 
+/// D3. As [`create_dirs`], and makes the names along the path durable, of directories that were there before too: who
+/// made them may have failed before he could.
+pub(crate) fn create_dirs_durably(host: &Host, dir: &Path) -> Result<(), Error> {
+    create_dirs(host, dir)?;
+    let mut dir = dir;
+    while parent(dir) != dir {
+        dir = parent(dir);
+        match host.fs.sync_dir(dir) {
+            // A directory that may not be read was not made by who could not read it either.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(io("sync", dir))?,
+        }
+    }
+    Ok(())
+}
+
 /// Makes the names in `dir` durable.
 pub(crate) fn sync_dir(host: &Host, dir: &Path) -> Result<(), Error> {
     host.fs.sync_dir(dir).map_err(io("sync", dir))
@@ -367,6 +383,18 @@ mod tests {
             }
             assert_eq!(layout.probe(&host).unwrap(), expected, "{names:?}");
         }
+    }
+
+    /// A directory whose sync had failed was taken for durable when its creation was tried again, since it was there; a
+    /// power cut then took the whole store, with everything that had been acknowledged in it.
+    #[test]
+    fn a_directory_found_there_is_made_durable_as_well() {
+        let disk = MemVfs::new();
+        let host = Host { fs: Arc::new(disk.clone()), ..Host::memory() };
+        host.fs.create_dir(Path::new("/a")).unwrap();
+        host.fs.create_dir(Path::new("/a/b")).unwrap();
+        create_dirs_durably(&host, Path::new("/a/b")).unwrap();
+        assert!(disk.crash().metadata(Path::new("/a/b")).unwrap().is_dir);
     }
 
     /// D3.

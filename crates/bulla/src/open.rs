@@ -9,7 +9,7 @@
 use crate::error::{Error, io};
 use crate::journal::{Journal, JournalRow};
 use crate::layout::{
-    Found, Layout, LogDir, NameOf, check_name, create_dirs, is_blank, name_from, parent, remove_blank, sync_dir,
+    Found, Layout, LogDir, NameOf, check_name, create_dirs_durably, is_blank, name_from, parent, remove_blank, sync_dir,
 };
 use crate::lock::StoreLock;
 use crate::options::Options;
@@ -33,7 +33,7 @@ pub(crate) fn open_or_create(layout: &Layout, options: &Options) -> Result<(Arc<
         if !(options.create || options.create_new) {
             return Err(Error::NoSuchStore { dir: dir.clone() });
         }
-        create_dirs(host, dir)?;
+        create_dirs_durably(host, dir)?;
     }
     let lock = StoreLock::acquire(host, layout)?;
     let journal = match refuse_foreign(layout, layout.probe(host)?)? {

@@ -100,6 +100,7 @@ impl Store {
     pub(crate) fn open_with(dir: &Path, options: &Options) -> Result<Self, Error> {
         let (host, layout) = (&options.host, Layout::new(dir));
         let (lock, journal) = open_or_create(&layout, options)?;
+        // Should this fail, taking the lock makes the name durable the next time.
         create_dirs(host, &layout.tables())?;
         if let Err(error) = reserve::ensure(host, &layout) {
             tracing::warn!(store = %dir.display(), %error, "the reserve could not be made");
@@ -348,6 +349,8 @@ impl Store {
         let erasable = request.erasable.unwrap_or_default();
         let id = new_log_id(host, layout)?;
         create_dirs(host, &layout.table(name))?;
+        // It may have been there, and not durably: whoever made it may have failed before he could sync.
+        sync_dir(host, &layout.tables())?;
         let options = self
             .log_options(&state.journal, request.segment_bytes_max)
             .origin(table_origin(&self.inner.name, name, id))
