@@ -36,6 +36,8 @@ struct Plan {
     sync: bool,
     /// Where the zeros ahead end.
     zero_end: u64,
+    /// Where the segment is sealed, so that zeros behind it would be of no use.
+    zero_end_max: u64,
 }
 
 impl Inner {
@@ -78,6 +80,7 @@ impl Inner {
             cut: writer.cut_before_write && !group.bytes.is_empty(),
             sync,
             zero_end: active.zero_end,
+            zero_end_max: self.options.segment_bytes_max,
         };
         drop(writer);
         let unlocked = Unlocked(self);
@@ -121,9 +124,10 @@ impl Inner {
         if !group.bytes.is_empty() {
             plan.file.write(&group.bytes, group.offset)?;
         }
-        if plan.sync && end > plan.zero_end && group.bytes.len() < SMALL_GROUP_BYTES {
-            match plan.file.write(&ZEROS, end) {
-                Ok(()) => plan.zero_end = end + ZERO_AHEAD_BYTES,
+        let ahead = plan.zero_end_max.saturating_sub(end).min(ZERO_AHEAD_BYTES) as usize;
+        if plan.sync && end > plan.zero_end && group.bytes.len() < SMALL_GROUP_BYTES && ahead > 0 {
+            match plan.file.write(ZEROS.get(..ahead).unwrap_or(&ZEROS), end) {
+                Ok(()) => plan.zero_end = end + ahead as u64,
                 // Zeros ahead are a matter of speed; a part of them does no harm.
                 Err(error) if error.is_full() => {}
                 Err(error) => return Err(error),

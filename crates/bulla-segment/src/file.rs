@@ -233,12 +233,26 @@ fn last_non_zero(file: &dyn VfsFile, from: u64) -> std::io::Result<Option<u64>> 
     loop {
         let len = read_up_to_at(file, &mut buffer, offset)?;
         let bytes = buffer.get(..len).unwrap_or_default();
-        if let Some(index) = bytes.iter().rposition(|byte| *byte != 0) {
-            last = Some(offset + index as u64 + 1);
+        if let Some(end) = non_zero_end(bytes) {
+            last = Some(offset + end as u64);
         }
         if len < buffer.len() {
             return Ok(last);
         }
         offset += len as u64;
     }
+}
+
+/// The end of the last byte that is not zero. Whole blocks first: what is looked at here is mostly zeros written ahead.
+fn non_zero_end(bytes: &[u8]) -> Option<usize> {
+    const BLOCK: [u8; 512] = [0; 512];
+    let mut rest = bytes;
+    while let Some((before, block)) = rest.split_last_chunk::<{ BLOCK.len() }>() {
+        // Compared as slices, which goes by whole words.
+        if block[..] != BLOCK[..] {
+            break;
+        }
+        rest = before;
+    }
+    rest.iter().rposition(|byte| *byte != 0).map(|index| index + 1)
 }
