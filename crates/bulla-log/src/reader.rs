@@ -180,23 +180,22 @@ fn look(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, L
     }
     if let Some(summary) = file.read_summary()? {
         let end = summary.footer.end;
-        if summary.is_sealed {
+        // A page that cannot be read is what a crash leaves of an index, or damage of it alone: the frames are scanned
+        // instead.
+        let active = Active::from_close(file.clone(), &summary);
+        if summary.is_sealed && active.is_ok() {
             return Ok(Seen { bases, view: Arc::new(view(end, end, None, None, end)), growing: None });
         }
-        // A page that cannot be read is damage of the index alone: the frames are scanned instead.
-        if let Ok(active) = Active::from_close(file.clone(), &summary) {
+        if let Ok(active) = active {
             let growing = Growing::new(file, active.extent, Sequence::after_close(end, summary.epoch))?;
             let view = view(end, end, Some(growing.view(end)), None, growing.file.header().base);
             return Ok(Seen { bases, view: Arc::new(view), growing: Some(growing) });
         }
     }
     let (tail, lost) = steady_tail(&file)?;
+    // A footer with zeros behind it, whose cut is still to come, is found by no other reader of the file; the frames have
+    // just been read, so they serve in its place.
     let end = tail.end();
-    if let Stop::Summary(summary) = &tail.stop
-        && summary.is_sealed
-    {
-        return Ok(Seen { bases, view: Arc::new(view(end, end, None, None, end)), growing: None });
-    }
     let durable_end = tail.proven_end(Position::ZERO).min(end);
     let growing = Growing::new(file, tail.extent, tail.sequence)?;
     let reach = lost.as_ref().map_or(end, |lost| lost.end);
