@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-const PLAN: CrashPlan = CrashPlan { all_subsets_of: 8, subsets: 500, torn: 50, lengths: 8, names: 50 };
+const PLAN: CrashPlan = CrashPlan { all_subsets_of: 8, subsets: 500, singles: 64, torn: 50, lengths: 8, names: 50 };
 
 fn path() -> &'static Path {
     Path::new("/dir/file")

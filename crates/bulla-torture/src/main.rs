@@ -17,7 +17,11 @@
 )]
 #![allow(clippy::cast_possible_truncation, reason = "what is built here is small")]
 
+mod crash;
+mod damage;
+mod faults;
 mod plan;
+mod play;
 mod report;
 mod work;
 
@@ -32,7 +36,11 @@ struct Harness {
     run: fn(&Plan) -> Report,
 }
 
-const HARNESSES: &[Harness] = &[];
+const HARNESSES: &[Harness] = &[
+    Harness { name: "crash", run: crash::run },
+    Harness { name: "faults", run: faults::run },
+    Harness { name: "play", run: play::run },
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -24,6 +24,8 @@ pub struct CrashPlan {
     pub all_subsets_of: usize,
     /// With more, this many subsets are drawn.
     pub subsets: usize,
+    /// Sectors that are lost alone, or arrive alone; drawn if there are more.
+    pub singles: usize,
     /// Torn sectors drawn.
     pub torn: usize,
     /// Lengths tried beside the old and the new one.
@@ -42,6 +44,9 @@ pub struct Crash {
     /// Whether nothing was lost that the system had: what the end of a process leaves.
     pub is_kill: bool,
 }
+
+/// How far behind the last sector of data what no write reached holds something else than zeros.
+const FILLED_SECTORS: usize = 9;
 
 /// What no write reached.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +101,7 @@ impl DiskState {
         for (label, choice) in all.prefixes() {
             give(label, &choice);
         }
-        all.single_sectors(&mut give);
+        all.single_sectors(plan, random, &mut give);
         all.subsets(plan, random, &mut give);
         all.lengths(plan, random, &mut give);
         all.torn(plan, random, &mut give);
@@ -169,8 +174,12 @@ impl<'a> Choices<'a> {
             .collect()
     }
 
-    fn single_sectors(&self, give: &mut dyn FnMut(String, &Choice)) {
-        for (file, place) in self.places() {
+    fn single_sectors(&self, plan: &CrashPlan, random: &mut Random, give: &mut dyn FnMut(String, &Choice)) {
+        let mut places = self.places();
+        while places.len() > plan.singles {
+            places.swap_remove(random.below(places.len() as u64) as usize);
+        }
+        for (file, place) in places {
             let index = self.dirty[file].sectors[place].0;
             let mut choice = self.choice(true, true);
             choice.files[file].versions[place] = 0;
@@ -377,7 +386,10 @@ impl<'a> Dirty<'a> {
         bytes.set_len(most.max(choice.len));
         let durable_sectors = self.file.durable.len().div_ceil(SECTOR);
         if !matches!(choice.fill, Fill::Zeros) {
-            for index in durable_sectors..bytes.sector_count() {
+            // Behind the data there may be zeros written ahead by the hundred; a page of them is as good as all.
+            let data_end = self.sectors.last().map_or(durable_sectors, |(index, _)| *index);
+            let fill_end = bytes.sector_count().min(data_end + FILLED_SECTORS);
+            for index in durable_sectors..fill_end {
                 match choice.fill {
                     Fill::Zeros => {}
                     Fill::Ones => bytes.put_sector(index, &[0xff; SECTOR]),

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// Directories and files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Image {
     /// Every directory, the root included.
     pub dirs: BTreeSet<PathBuf>,
@@ -45,7 +45,10 @@ impl Image {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
+        self.dirs.hash(&mut hasher);
+        for (path, bytes) in &self.files {
+            (path, bytes.fingerprint()).hash(&mut hasher);
+        }
         hasher.finish()
     }
 

@@ -126,6 +126,12 @@ impl SimDisk {
         self.inner().fault = fault;
     }
 
+    /// How many calls there were so far.
+    #[must_use]
+    pub fn call_count(&self) -> u64 {
+        self.inner().call_count
+    }
+
     /// How many calls went wrong so far.
     #[must_use]
     pub fn fault_count(&self) -> u64 {
