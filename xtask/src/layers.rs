@@ -62,7 +62,8 @@ fn dependency(value: &Value) -> Result<Dependency, String> {
         Some("dev") => Kind::Dev,
         Some(other) => return Err(format!("cargo metadata knows a kind of dependency this program does not: {other}")),
     };
-    Ok(Dependency { name: text(value, "name")?.to_owned(), kind })
+    let target = value.get("target").and_then(Value::as_str).map(str::to_owned);
+    Ok(Dependency { name: text(value, "name")?.to_owned(), kind, target })
 }
 
 fn read_file(path: &Path) -> Result<String, String> {
@@ -94,7 +95,7 @@ mod tests {
             "dependencies": [
                 {"name": "serde_json", "kind": null},
                 {"name": "cc", "kind": "build"},
-                {"name": "tempfile", "kind": "dev"},
+                {"name": "tempfile", "kind": "dev", "target": "cfg(unix)"},
             ],
         });
         let read = read(&package).expect("a package");
@@ -105,6 +106,9 @@ mod tests {
         assert_eq!(read.roots.len(), 1);
         let kinds: Vec<Kind> = read.dependencies.iter().map(|dependency| dependency.kind).collect();
         assert_eq!(kinds, [Kind::Normal, Kind::Build, Kind::Dev]);
+        let targets: Vec<Option<&str>> =
+            read.dependencies.iter().map(|dependency| dependency.target.as_deref()).collect();
+        assert_eq!(targets, [None, None, Some("cfg(unix)")]);
     }
 
     #[test]

@@ -10,10 +10,11 @@ use crate::log::{BUFFERED_BYTES_MAX, Log};
 use crate::options::{AppendOptions, Durability, NewRow};
 use crate::ticket::Ticket;
 use crate::writer::Writer;
+use bulla_vfs::sync::MutexGuard;
 use bulla_wire::limits::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, RECORD_OVERHEAD_MAX};
 use bulla_wire::{NewRecord, Position};
 use std::ops::Range;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 impl Log {
     /// Appends one record and waits for what `options.durability` says; gives its position.

@@ -17,10 +17,10 @@ use crate::snapshot::catch_up;
 use crate::unwind::{Locked, Unlocked};
 use crate::writer::{Group, Writer};
 use bulla_segment::{SegmentError, SegmentFile};
+use bulla_vfs::sync::MutexGuard;
 use bulla_wire::Position;
 use std::error::Error;
 use std::io;
-use std::sync::MutexGuard;
 
 /// Zeros written ahead of the tail with a small sync, so that the next ones change no metadata.
 const ZERO_AHEAD_BYTES: u64 = 256 << 10;

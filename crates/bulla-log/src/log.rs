@@ -10,10 +10,11 @@ use crate::view::{Shared, View};
 use crate::writer::{State, Writer};
 use bulla_chain::{Frontier, Genesis, TreeHead};
 use bulla_vfs::Signal;
+use bulla_vfs::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use bulla_wire::{LogId, Position};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 
 /// Bytes that buffered records may come to before the next append writes them.
 pub(crate) const BUFFERED_BYTES_MAX: usize = 1 << 20;

@@ -16,11 +16,12 @@ use crate::view::Shared;
 use crate::writer::Writer;
 use bulla_chain::{Frontier, Genesis, Recovery};
 use bulla_segment::{Active, SegmentFile};
+use bulla_vfs::sync::{Condvar, Mutex, RwLock};
 use bulla_vfs::{Host, Signal};
 use bulla_wire::{Epoch, Kind, LogId, Position, SegmentHeader, SegmentNumber};
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::Arc;
 
 impl Log {
     /// Creates a log in `dir`, with a genesis record. `dir` is created too, if need be; its parent must exist.

@@ -14,12 +14,13 @@ use crate::inventory::Inventory;
 use crate::snapshot::Snapshot;
 use crate::view::{ActiveView, Opened, Shared, View};
 use bulla_segment::{Active, Extent, FrameScanner, Newest, Scanned, SegmentFile, Sequence, Stop, Tail, Verdict};
+use bulla_vfs::sync::{Mutex, PoisonError};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, LogId, Position, WireError};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How often a tail is looked at again when a writer may have been at work on it.
 const LOOKS_MAX: u32 = 3;

@@ -17,8 +17,9 @@ use crate::view::{Sealed, next_number};
 use crate::writer::{State, Writer};
 use bulla_chain::{Digest, Seal, StreamDigest, TreeHead};
 use bulla_segment::{Active, EndFacts, NEXT_TEMPORARY, SegmentFile};
+use bulla_vfs::sync::MutexGuard;
 use bulla_wire::{Footer, Kind, NewRecord, SchemaId, SegmentHeader, Time};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 impl Inner {
     /// Seals the active segment and begins the next. Everything given a position is durable first.

@@ -7,7 +7,7 @@
 
 use crate::log::Inner;
 use crate::writer::Writer;
-use std::sync::{LockResult, MutexGuard, PoisonError};
+use bulla_vfs::sync::{LockResult, MutexGuard, PoisonError};
 
 /// Held while a thread works without the lock that others wait for.
 pub(crate) struct Unlocked<'a>(pub(crate) &'a Inner);

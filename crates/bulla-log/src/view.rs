@@ -9,11 +9,12 @@
 use crate::error::LogError;
 use crate::query::SegmentInfo;
 use bulla_segment::{Extent, SegmentError, SegmentFile, Tail, Tally};
+use bulla_vfs::sync::{Mutex, PoisonError};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{Footer, IndexEntry, LogId, PageRef, Position, SegmentNumber, WireError};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// Sealed segments kept open for the next reader.
 const OPEN_SEGMENTS_MAX: usize = 16;

@@ -64,6 +64,7 @@ mod memory;
 mod os;
 mod random;
 mod signal;
+pub mod sync;
 
 pub use clock::{Clock, ManualClock, OsClock};
 pub use io_loops::{is_full, read_exact_at, read_up_to_at, write_all_at};

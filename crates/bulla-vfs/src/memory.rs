@@ -18,9 +18,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::lock::{check_process, replaced};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use crate::{DirEntry, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 
 mod disk;

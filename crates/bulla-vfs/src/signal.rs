@@ -5,7 +5,7 @@
 //! - G1. A `notify` after `current` or `wait` returned `seen` ends every later `wait(seen, ..)` at once: no wake-up falls
 //!   between looking and waiting.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, wait_timeout_while};
 use std::time::Duration;
 
 /// A counter that can be waited on. A blocking iterator reads it, looks for new records, and if there are none waits for
@@ -24,7 +24,7 @@ use std::time::Duration;
 /// signal.notify();
 /// assert_ne!(signal.wait(seen, Duration::MAX), seen); // Does not wait: the counter has moved on already.
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Signal {
     count: Mutex<u64>,
     moved: Condvar,
@@ -34,7 +34,7 @@ impl Signal {
     /// A signal that was never given.
     #[must_use]
     pub fn new() -> Signal {
-        Signal::default()
+        Signal { count: Mutex::new(0), moved: Condvar::new() }
     }
 
     /// How often the signal was given; to hand to [`wait`](Signal::wait).
@@ -54,12 +54,17 @@ impl Signal {
     /// Waits until the count is another than `seen`, for `timeout` at most, and gives the count. Returns at once when it
     /// is another already.
     pub fn wait(&self, seen: u64, timeout: Duration) -> u64 {
-        let waited = self.moved.wait_timeout_while(self.count(), timeout, |count| *count == seen);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        *wait_timeout_while(&self.moved, self.count(), timeout, |count| *count == seen)
     }
 
     fn count(&self) -> MutexGuard<'_, u64> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Signal {
+        Signal::new()
     }
 }
 

@@ -4,7 +4,8 @@
 //!
 //! - L1. A normal or build dependency between two crates is an arrow of [`LAYERS`]. Tests may import any crate.
 //! - L2. Nothing depends on the command, not even a test.
-//! - L3. A crate of the core depends on nothing outside the workspace but [`CORE_DEPENDENCIES`].
+//! - L3. A crate of the core depends on nothing outside the workspace but [`CORE_DEPENDENCIES`], and on the
+//!   [`CHECKERS`] of schedules each under its own `cfg` only, which no build of a user's sets.
 //! - L4. A folder is named exactly as its crate, and its crate is in [`LAYERS`].
 //! - L5. Every crate forbids unsafe code, has a description, and inherits edition, compiler version, licence and lints.
 //! - L6. A published crate has a README.md and a CHANGELOG.md.
@@ -63,6 +64,9 @@ const COMMAND: &str = "bulla-cli";
 const CORE_DEPENDENCIES: [&str; 9] =
     ["serde", "postcard", "crc32fast", "sha2", "fs2", "tracing", "thiserror", "rustix", "getrandom"];
 
+/// Checkers of schedules, which put their own locks in the place of std's, and the target that each belongs under.
+const CHECKERS: [(&str, &str); 2] = [("loom", "cfg(loom)"), ("shuttle", "cfg(shuttle)")];
+
 /// A crate of the workspace.
 #[derive(Clone)]
 pub(crate) struct Crate {
@@ -83,6 +87,8 @@ pub(crate) struct Crate {
 pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// The `cfg(..)` or triple it is for; `None` is every target.
+    pub(crate) target: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +137,7 @@ fn dependencies(one: &Crate, layer: &Layer, crates: &[Crate], found: &mut Vec<St
             if other != COMMAND && !layer.below.contains(&other) {
                 found.push(format!("{name}: the arrow to {other} is not in the diagram"));
             }
-        } else if layer.is_core && !CORE_DEPENDENCIES.contains(&other) {
+        } else if layer.is_core && !CORE_DEPENDENCIES.contains(&other) && !is_checker(dependency) {
             found.push(format!("{name}: {other} is not among the dependencies of the core"));
         }
     }
@@ -154,6 +160,12 @@ fn completeness(one: &Crate, found: &mut Vec<String>) {
         (one.has_changelog || !one.is_published, "CHANGELOG.md is missing"),
     ];
     found.extend(rules.iter().filter(|(holds, _)| !holds).map(|(_, what)| format!("{}: {what}", one.name)));
+}
+
+/// Whether it is a checker of schedules under the one `cfg` it is allowed for.
+fn is_checker(dependency: &Dependency) -> bool {
+    let target = dependency.target.as_deref();
+    CHECKERS.iter().any(|(name, cfg)| dependency.name == *name && target == Some(cfg))
 }
 
 fn is_member(dependency: &Dependency, crates: &[Crate]) -> bool {
@@ -191,6 +203,10 @@ license.workspace = true
 workspace = true
 ";
 
+    fn dependency(name: &str, kind: Kind, target: Option<&str>) -> Dependency {
+        Dependency { name: name.to_owned(), kind, target: target.map(str::to_owned) }
+    }
+
     /// A crate that breaks no rule.
     fn sound(name: &str, dependencies: &[(&str, Kind)]) -> Crate {
         Crate {
@@ -202,7 +218,7 @@ workspace = true
             has_changelog: true,
             manifest: MANIFEST.to_owned(),
             roots: vec!["//! A tour.\n\n#![forbid(unsafe_code)]\n".to_owned()],
-            dependencies: dependencies.iter().map(|&(name, kind)| Dependency { name: name.to_owned(), kind }).collect(),
+            dependencies: dependencies.iter().map(|&(name, kind)| dependency(name, kind, None)).collect(),
         }
     }
 
@@ -241,7 +257,7 @@ workspace = true
             for to in LAYERS.iter().filter(|to| to.name != from.name && !from.below.contains(&to.name)) {
                 for kind in [Kind::Normal, Kind::Build] {
                     let mut crates = whole_diagram();
-                    crates[at].dependencies.push(Dependency { name: to.name.to_owned(), kind });
+                    crates[at].dependencies.push(dependency(to.name, kind, None));
                     let found = violations(&crates);
                     assert_eq!(found.len(), 1, "{} to {}: {found:?}", from.name, to.name);
                     assert!(found[0].contains(from.name) && found[0].contains(to.name), "{found:?}");
@@ -268,6 +284,22 @@ workspace = true
         ];
         check(&[sound("bulla-chain", &outside)], &expected);
         check(&[sound("bulla-cli", &outside), sound("xtask", &outside)], &[]);
+    }
+
+    /// L3: a checker that got into a build without its `cfg` would be linked into every program.
+    #[test]
+    fn a_checker_of_schedules_stays_under_its_cfg() {
+        let mut one = sound("bulla-vfs", &[]);
+        one.dependencies = vec![
+            dependency("loom", Kind::Normal, Some("cfg(loom)")),
+            dependency("shuttle", Kind::Normal, Some("cfg(shuttle)")),
+            dependency("loom", Kind::Dev, None),
+        ];
+        check(std::slice::from_ref(&one), &[]);
+        for target in [None, Some("cfg(shuttle)"), Some("cfg(any(loom, unix))")] {
+            one.dependencies = vec![dependency("loom", Kind::Normal, target)];
+            check(std::slice::from_ref(&one), &["bulla-vfs: loom is not among the dependencies of the core"]);
+        }
     }
 
     /// L4, L5 and L6: each rule alone.
