@@ -1,7 +1,7 @@
 //! `ci`: all that CI runs.
 
 use crate::steps::{self, Step};
-use crate::{Outcome, check, deny, golden, msrv, test};
+use crate::{Outcome, check, deny, golden, msrv, schedules, test};
 
 pub(crate) fn run() -> Outcome {
     // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
@@ -10,6 +10,8 @@ pub(crate) fn run() -> Outcome {
         Step { name: "golden", run: || golden::run(golden::Mode::Compare) },
         Step { name: "deny", run: deny::run },
         Step { name: "msrv", run: msrv::run },
+        Step { name: "loom", run: schedules::loom },
+        Step { name: "shuttle", run: schedules::shuttle },
         Step { name: "test", run: || test::run(test::Speed::Fast) },
     ]);
     steps::run(&all)

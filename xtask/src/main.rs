@@ -16,6 +16,7 @@ mod fuzz;
 mod golden;
 mod layers;
 mod msrv;
+mod schedules;
 mod shell;
 mod steps;
 mod test;
@@ -27,7 +28,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check                        fmt, clippy, doc, layers: what to run before a commit
-  ci                           everything CI runs: check, golden, deny, msrv, test
+  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, test
   fmt                          formatting is what rustfmt makes of it (`cargo fmt --all` applies it)
   clippy                       lints, with warnings denied; libraries also against the lists in clippy.toml
   doc                          documentation builds without warnings
@@ -36,6 +37,8 @@ usage: cargo xtask COMMAND
   deny                         bans, licences and sources of dependencies, against deny.toml
   msrv                         everything compiles with the oldest compiler we promise
   test [--slow]                all tests, then all doctests; --slow adds the ignored ones
+  loom                         every schedule of three threads, up to three preemptions each, on a log and its parts
+  shuttle                      random and PCT schedules on a whole log; SHUTTLE_RANDOM_SEED=N tries others than usual
   torture --quick              crashes, faults, edits and kills in numbers, at most five minutes
   torture --full MINUTES       the same for as long as asked; --only NAME and --seed N go with both
   fuzz TARGET --seconds N      fuzz one decoder
@@ -70,6 +73,8 @@ fn run(args: &[&str]) -> Outcome {
         ["golden", "--bless"] => golden::run(golden::Mode::Bless),
         ["deny"] => deny::run(),
         ["msrv"] => msrv::run(),
+        ["loom"] => schedules::loom(),
+        ["shuttle"] => schedules::shuttle(),
         ["test"] => test::run(test::Speed::Fast),
         ["test", "--slow"] => test::run(test::Speed::Slow),
         ["torture", rest @ ..] => torture::run(rest),

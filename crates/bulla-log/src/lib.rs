@@ -36,6 +36,7 @@ mod located;
 mod log;
 mod open;
 mod options;
+mod publish;
 mod query;
 mod reader;
 mod recovery;

@@ -2,6 +2,7 @@
 
 use crate::error::LogError;
 use crate::options::{Durability, LogOptions};
+use crate::publish::Published;
 use crate::recovery::RecoveryReport;
 use crate::snapshot::{Snapshot, catch_up};
 use crate::tree::Hasher;
@@ -10,7 +11,7 @@ use crate::view::{Shared, View};
 use crate::writer::{State, Writer};
 use bulla_chain::{Frontier, Genesis, TreeHead};
 use bulla_vfs::Signal;
-use bulla_vfs::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use bulla_vfs::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use bulla_wire::{LogId, Position};
 use std::fmt;
 use std::path::Path;
@@ -60,8 +61,7 @@ pub(crate) struct Inner {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) changed: Condvar,
     pub(crate) tree: Mutex<Tree>,
-    pub(crate) published: RwLock<Arc<View>>,
-    pub(crate) signal: Arc<Signal>,
+    pub(crate) published: Published<View>,
     pub(crate) report: RecoveryReport,
 }
 
@@ -224,7 +224,7 @@ impl Log {
     /// Notified whenever more became durable, and when the log was closed or poisoned.
     #[must_use]
     pub fn signal(&self) -> Arc<Signal> {
-        Arc::clone(&self.inner.signal)
+        Arc::clone(self.inner.published.signal())
     }
 
     /// Makes everything durable, leaves a close frame, and takes no records from now on, through any clone. Closing a
@@ -253,25 +253,18 @@ impl Inner {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot::new(Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner)))
+        Snapshot::new(self.published.pin())
     }
 
     /// Shows readers where the writer stands.
     pub(crate) fn publish(&self, writer: &Writer) {
-        let view = Arc::new(writer.view(&self.shared));
-        let mut published = self.published.write().unwrap_or_else(PoisonError::into_inner);
-        let is_news = published.durable_end != view.durable_end;
-        *published = view;
-        drop(published);
-        if is_news {
-            self.signal.notify();
-        }
+        self.published.publish(writer.view(&self.shared), |before, now| before.durable_end != now.durable_end);
     }
 
     /// Wakes everybody who waits for this log.
     pub(crate) fn wake_all(&self) {
         self.changed.notify_all();
-        self.signal.notify();
+        self.published.signal().notify();
     }
 
     /// Poisons the writer and gives back the cause.

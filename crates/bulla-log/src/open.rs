@@ -9,6 +9,7 @@
 use crate::error::{LogError, io};
 use crate::log::{Inner, Log, Tree};
 use crate::options::LogOptions;
+use crate::publish::Published;
 use crate::recovery::{self, RecoveryReport, TailKind};
 use crate::rotate::seal_of;
 use crate::tree::Hasher;
@@ -16,8 +17,8 @@ use crate::view::Shared;
 use crate::writer::Writer;
 use bulla_chain::{Frontier, Genesis, Recovery};
 use bulla_segment::{Active, SegmentFile};
-use bulla_vfs::sync::{Condvar, Mutex, RwLock};
-use bulla_vfs::{Host, Signal};
+use bulla_vfs::Host;
+use bulla_vfs::sync::{Condvar, Mutex};
 use bulla_wire::{Epoch, Kind, LogId, Position, SegmentHeader, SegmentNumber};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -126,7 +127,7 @@ impl Log {
         report: RecoveryReport,
     ) -> Self {
         let shared = Shared::new(host.clone(), dir.to_owned(), writer.header.log);
-        let view = Arc::new(writer.view(&shared));
+        let view = writer.view(&shared);
         let inner = Inner {
             shared,
             options: options.clone(),
@@ -134,8 +135,7 @@ impl Log {
             writer: Mutex::new(writer),
             changed: Condvar::new(),
             tree: Mutex::new(Tree { hasher: Hasher::new(frontier.clone()), durable: frontier }),
-            published: RwLock::new(view),
-            signal: Arc::new(Signal::new()),
+            published: Published::new(view),
             report,
         };
         Self { inner: Arc::new(inner) }

@@ -154,7 +154,7 @@ impl Inner {
             self.publish(&writer);
         }
         self.changed.notify_all();
-        self.signal.notify();
+        self.published.signal().notify();
         ended
     }
 

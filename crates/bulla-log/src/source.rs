@@ -52,18 +52,20 @@ impl Source {
         let clock = &self.host().clock;
         let start = clock.monotonic();
         loop {
-            let seen = match self {
-                Self::Writer(log) => log.inner.signal.current(),
-                Self::Reader(_) => 0,
+            let (seen, durable_end) = match self {
+                Self::Writer(log) => {
+                    let (seen, view) = log.inner.published.look();
+                    (seen, view.durable_end)
+                }
+                Self::Reader(reader) => (0, reader.snapshot()?.durable_end()),
             };
-            let durable_end = self.snapshot()?.durable_end();
             let left = timeout.saturating_sub(clock.monotonic().saturating_sub(start));
             if durable_end > position || left.is_zero() {
                 return Ok(durable_end);
             }
             match self {
                 Self::Writer(log) => {
-                    log.inner.signal.wait(seen, left);
+                    log.inner.published.signal().wait(seen, left);
                 }
                 Self::Reader(_) => clock.sleep(left.min(POLL)),
             }
