@@ -197,6 +197,8 @@ fn look(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, L
     // A footer with zeros behind it, whose cut is still to come, is found by no other reader of the file; the frames have
     // just been read, so they serve in its place.
     let end = tail.end();
+    // A footer may be there, with zeros behind it that a rotation has not cut yet, or never will if it was killed. A
+    // footer is found by the end of its file, so the records are read without it.
     let durable_end = tail.proven_end(Position::ZERO).min(end);
     let growing = Growing::new(file, tail.extent, tail.sequence)?;
     let reach = lost.as_ref().map_or(end, |lost| lost.end);
@@ -266,6 +268,7 @@ impl Seen {
         }
         if let Stop::Summary(summary) = &tail.stop
             && summary.is_sealed
+            && growing.file.read_summary()?.is_some()
         {
             return Ok(false);
         }

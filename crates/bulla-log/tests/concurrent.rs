@@ -286,6 +286,36 @@ fn a_reader_that_saw_half_a_frame_sees_the_whole_one_later() {
     assert_eq!(reader.snapshot().unwrap().durable_end(), log.durable_end());
 }
 
+/// A rotation writes the footer over zeros that were written ahead, and then cuts those behind it. Between the two, and for
+/// good if the process was killed there, a reader found the footer by scanning, took the segment for sealed, looked for
+/// the footer at the end of the file, and called every record of the segment damaged.
+#[test]
+fn a_footer_with_zeros_behind_it_hides_no_record() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    let beside = LogReader::open(&host(disk.clone()), dir()).unwrap();
+    for number in 0..3 {
+        log.append(&row(&payload(0, number)), with(Durability::Durable)).unwrap();
+    }
+    log.close().unwrap();
+    let told = rows(&log.snapshot());
+    let path = segments(&disk).pop().unwrap();
+    let log = open(&disk).unwrap();
+    log.rotate().unwrap();
+    let sealed = disk.read_file(&path).unwrap();
+    common::remove(&disk, &segments(&disk).pop().unwrap());
+    edit(&disk, &path, |bytes| bytes.resize(sealed.len() + 1000, 0));
+    for reader in [beside, LogReader::open(&host(disk.clone()), dir()).unwrap()] {
+        for len in [sealed.len() + 1000, sealed.len() + 1000, sealed.len()] {
+            edit(&disk, &path, |bytes| bytes.resize(len, 0));
+            let snapshot = reader.snapshot().unwrap();
+            assert_eq!(rows(&snapshot), told, "{len} bytes");
+            assert_eq!((snapshot.durable_end(), snapshot.is_damaged()), (snapshot.end(), false));
+        }
+        edit(&disk, &path, |bytes| bytes.resize(sealed.len() + 1000, 0));
+    }
+}
+
 /// D5. A scan reads a file in parts, so it may see what was appended behind a place that it read as zeros. That is what
 /// damage looks like, and a reader once believed it after three such looks.
 #[test]
