@@ -70,6 +70,25 @@ impl Inner {
     ) -> Result<MutexGuard<'a, Writer>, LogError> {
         let sync = durability == Durability::Durable || writer.durable_wanted > writer.durable_end;
         let group = writer.take_group();
+        self.lead_with(writer, group, sync)
+    }
+
+    /// Makes durable what is written, and publishes; what waits to be written waits on. For those whose records are in the
+    /// file when there is no room for the ones behind.
+    pub(crate) fn lead_written<'a>(
+        &'a self,
+        mut writer: MutexGuard<'a, Writer>,
+    ) -> Result<MutexGuard<'a, Writer>, LogError> {
+        let group = writer.take_nothing();
+        self.lead_with(writer, group, true)
+    }
+
+    fn lead_with<'a>(
+        &'a self,
+        mut writer: MutexGuard<'a, Writer>,
+        group: Group,
+        sync: bool,
+    ) -> Result<MutexGuard<'a, Writer>, LogError> {
         let Some(active) = &writer.active else {
             // Without an active segment everything is sealed, and so durable.
             writer.settle(group, true);

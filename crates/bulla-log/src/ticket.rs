@@ -72,6 +72,7 @@ impl Ticket {
             return Ok(());
         }
         let mut writer = self.inner.lock();
+        let mut is_full = false;
         loop {
             if let Some(source) = self.life.refusal(self.positions.start) {
                 return Err(LogError::NoSpace { dir: self.inner.shared.dir.clone(), source });
@@ -87,8 +88,22 @@ impl Ticket {
                 return Ok(());
             }
             writer.check_open(&self.inner.shared.dir)?;
-            writer =
-                if writer.is_committing { self.inner.wait(writer) } else { self.inner.lead(writer, durability)? };
+            let led = if writer.is_committing {
+                Ok(self.inner.wait(writer))
+            } else if is_full && writer.written_end >= self.positions.end {
+                self.inner.lead_written(writer)
+            } else {
+                self.inner.lead(writer, durability)
+            };
+            writer = match led {
+                Ok(writer) => writer,
+                // It may be others' records that there was no room for. These are in the file then, and lack a sync.
+                Err(LogError::NoSpace { .. }) if !is_full => {
+                    is_full = true;
+                    self.inner.lock()
+                }
+                Err(error) => return Err(error),
+            };
         }
     }
 

@@ -248,6 +248,13 @@ impl Writer {
         Group { bytes, offset, end: self.next, tally, waiting }
     }
 
+    /// A group of nothing, for a sync of what is written.
+    pub(crate) fn take_nothing(&mut self) -> Group {
+        self.is_committing = true;
+        let (offset, end, tally) = (self.pending_offset, self.written_end, self.written_tally);
+        Group { bytes: Vec::new(), offset, end, tally, waiting: None }
+    }
+
     /// The group is in the file, and durable if it was synced.
     pub(crate) fn settle(&mut self, mut group: Group, is_synced: bool) {
         self.is_committing = false;

@@ -288,6 +288,35 @@ fn a_buffered_record_behind_a_waited_for_one_is_refused_with_it() {
     assert_eq!(rows(&log.snapshot()), vec![(position.0, b"next".to_vec())]);
 }
 
+/// A call whose record was in the file and lacked only a sync led for others, whose records the full disk refused. It was
+/// told that its own was taken back, while the log kept it: whoever appended again had it twice.
+#[test]
+fn a_written_record_is_made_durable_when_there_is_no_room_for_the_ones_behind() {
+    for behind in [Durability::Flushed, Durability::Buffered] {
+        let faulty = Faulty::new(MemVfs::new());
+        let log = common::create(faulty.clone(), &options());
+        let first = log.submit(&[row(b"first")], with(Durability::Durable)).unwrap();
+        first.wait(Durability::Flushed).unwrap();
+        let second = match behind {
+            Durability::Buffered => log.append(&row(b"second"), with(behind)).map(|_| None).unwrap(),
+            _ => Some(log.submit(&[row(b"second")], with(behind)).unwrap()),
+        };
+        faulty.set_fault(Some(Fault { at: 0, kind: ErrorKind::StorageFull, for_good: true, quarters_written: 1 }));
+        first.wait(Durability::Durable).unwrap();
+        assert_eq!((first.outcome(), log.durable_end()), (Outcome::Durable, first.positions().end));
+        assert_eq!(log.head().unwrap().size, log.durable_end().0);
+        faulty.set_fault(None);
+        if let Some(second) = &second {
+            assert_eq!(second.outcome(), Outcome::NotWritten);
+        }
+        log.append(&row(b"third"), with(Durability::Durable)).unwrap();
+        let kept: Vec<_> = rows(&open(&faulty.disk.crash()).unwrap().snapshot()).into_iter().map(|row| row.1).collect();
+        let expected: &[&[u8]] =
+            if second.is_some() { &[b"first", b"third"] } else { &[b"first", b"second", b"third"] };
+        assert_eq!(kept, expected, "{behind:?}");
+    }
+}
+
 /// The same, when the waited-for record comes while the buffered one is being written and refused.
 #[test]
 fn a_refused_write_of_buffered_records_does_not_mix_with_what_came_meanwhile() {
