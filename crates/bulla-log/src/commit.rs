@@ -104,7 +104,7 @@ impl Inner {
         drop(writer);
         let unlocked = Unlocked(self);
         let written = Self::bring(&mut plan, &group);
-        let hashed = if written.is_ok() { self.hash(&plan.file, &group, plan.sync) } else { Ok(()) };
+        let hashed = if written.is_ok() { self.hash(&plan.file, &group) } else { Ok(()) };
         drop(unlocked);
         let mut writer = self.lock();
         let _locked = Locked(self);
@@ -121,9 +121,12 @@ impl Inner {
                     self.leave_mark(&mut writer);
                 }
                 self.publish(&writer);
-                if let Err(error) = hashed {
+                match hashed {
+                    // Not before readers see the records: whoever has a head finds what it is of.
+                    Ok(()) if plan.sync => self.tree().keep_durable(),
+                    Ok(()) => {}
                     // The records are where they should be, but nothing can vouch for them any more.
-                    self.fail(&mut writer, error);
+                    Err(error) => drop(self.fail(&mut writer, error)),
                 }
                 self.changed.notify_all();
                 Ok(writer)
@@ -157,7 +160,7 @@ impl Inner {
     }
 
     /// Hashes the group's records; what came before them too, if that was put off when the log was opened.
-    fn hash(&self, file: &SegmentFile, group: &Group, is_synced: bool) -> Result<(), LogError> {
+    fn hash(&self, file: &SegmentFile, group: &Group) -> Result<(), LogError> {
         let mut tree = self.tree();
         let snapshot = self.snapshot();
         if tree.hasher.next() < snapshot.end() {
@@ -165,9 +168,6 @@ impl Inner {
         }
         let absorbed = tree.hasher.absorb(&group.bytes, file.seed(), group.offset);
         absorbed.map_err(|error| file.error_at(group.offset, snapshot.end(), error))?;
-        if is_synced {
-            tree.durable = tree.hasher.frontier().clone();
-        }
         Ok(())
     }
 

@@ -72,6 +72,13 @@ pub(crate) struct Tree {
     pub(crate) durable: Frontier,
 }
 
+impl Tree {
+    /// What is hashed is durable, and readers can see it.
+    pub(crate) fn keep_durable(&mut self) {
+        self.durable = self.hasher.frontier().clone();
+    }
+}
+
 impl Log {
     /// Which log this is.
     #[must_use]
@@ -185,7 +192,7 @@ impl Log {
         let mut tree = self.inner.tree();
         if tree.durable.size() < end.0 && tree.hasher.next() <= end {
             catch_up(&snapshot, &mut tree.hasher, end)?;
-            tree.durable = tree.hasher.frontier().clone();
+            tree.keep_durable();
         }
         let durable = tree.durable.head();
         drop(tree);

@@ -113,7 +113,7 @@ impl Inner {
         let snapshot = self.snapshot();
         if tree.hasher.next() < snapshot.end() {
             catch_up(&snapshot, &mut tree.hasher, snapshot.end())?;
-            tree.durable = tree.hasher.frontier().clone();
+            tree.keep_durable();
         }
         let mut column = StreamDigest::index_column();
         let mut bytes = Vec::new();

@@ -316,6 +316,29 @@ fn a_footer_with_zeros_behind_it_hides_no_record() {
     }
 }
 
+/// A head was told as soon as its records were synced, a moment before any snapshot had them: whoever asked the next
+/// snapshot for the same head was told that there is none.
+#[test]
+fn a_head_is_of_records_that_the_next_snapshot_has() {
+    let faulty = Faulty::new(MemVfs::new());
+    let log = create(faulty.clone(), &options());
+    let looks = Arc::new(AtomicUsize::new(0));
+    faulty.watch({
+        let (log, looks) = (log.clone(), Arc::clone(&looks));
+        move |_, operation| {
+            let (head, snapshot) = (log.head().unwrap(), log.snapshot());
+            assert!(head.size <= snapshot.durable_end().0, "{operation:?}");
+            looks.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    for number in 0..3 {
+        log.append(&row(&payload(0, number)), with(Durability::Durable)).unwrap();
+    }
+    // A write, a sync, and the mark behind them.
+    assert!(looks.load(Ordering::Relaxed) >= 9);
+    assert_eq!(log.head().unwrap(), log.snapshot().head_at(Position(4)).unwrap());
+}
+
 /// D5. A scan reads a file in parts, so it may see what was appended behind a place that it read as zeros. That is what
 /// damage looks like, and a reader once believed it after three such looks.
 #[test]
