@@ -68,6 +68,7 @@ impl Inner {
         mut writer: MutexGuard<'a, Writer>,
         durability: Durability,
     ) -> Result<MutexGuard<'a, Writer>, LogError> {
+        self.check_process(&mut writer)?;
         let sync = durability == Durability::Durable || writer.durable_wanted > writer.durable_end;
         let group = writer.take_group();
         self.lead_with(writer, group, sync)
@@ -79,6 +80,7 @@ impl Inner {
         &'a self,
         mut writer: MutexGuard<'a, Writer>,
     ) -> Result<MutexGuard<'a, Writer>, LogError> {
+        self.check_process(&mut writer)?;
         let group = writer.take_nothing();
         self.lead_with(writer, group, true)
     }

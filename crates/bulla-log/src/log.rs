@@ -1,7 +1,7 @@
 //! A log open for writing: the handle, and what it can be asked.
 
 use crate::error::LogError;
-use crate::options::{Durability, LogOptions};
+use crate::options::{Durability, Guard, LogOptions};
 use crate::publish::Published;
 use crate::recovery::RecoveryReport;
 use crate::snapshot::{Snapshot, catch_up};
@@ -251,8 +251,25 @@ impl Inner {
         entered(self.writer.lock())
     }
 
-    pub(crate) fn wait<'a>(&'a self, writer: MutexGuard<'a, Writer>) -> MutexGuard<'a, Writer> {
+    /// Waits for a change. In a fork, where nobody is left to bring one, the log is poisoned instead.
+    pub(crate) fn wait<'a>(&'a self, mut writer: MutexGuard<'a, Writer>) -> MutexGuard<'a, Writer> {
+        if self.check_process(&mut writer).is_err() {
+            return writer;
+        }
         entered(self.changed.wait(writer))
+    }
+
+    /// Asks whether this is the process that opened the log.
+    pub(crate) fn check_process(&self, writer: &mut Writer) -> Result<(), LogError> {
+        self.ask(self.options.process_guard.as_ref(), writer)
+    }
+
+    /// Asks `guard`; a refusal poisons.
+    pub(crate) fn ask(&self, guard: Option<&Guard>, writer: &mut Writer) -> Result<(), LogError> {
+        match guard.map_or(Ok(()), |guard| guard()) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(writer, crate::error::io("keep the lock for", &self.shared.dir)(error))),
+        }
     }
 
     pub(crate) fn tree(&self) -> MutexGuard<'_, Tree> {

@@ -46,6 +46,7 @@ pub struct LogOptions {
     pub(crate) journal_head: Option<JournalHead>,
     pub(crate) make_room: Option<MakeRoom>,
     pub(crate) guard: Option<Guard>,
+    pub(crate) process_guard: Option<Guard>,
 }
 
 impl LogOptions {
@@ -61,6 +62,7 @@ impl LogOptions {
             journal_head: None,
             make_room: None,
             guard: None,
+            process_guard: None,
         }
     }
 
@@ -113,6 +115,14 @@ impl LogOptions {
     /// What to ask before a segment is sealed and before a log is closed; a refusal poisons the log.
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guard = Some(guard);
+        self
+    }
+
+    /// What to ask before anything is written and before a thread waits for another that writes: whether this is still the
+    /// process that opened the log, and not its fork. It is asked often, and so must cost little; a refusal poisons the
+    /// log.
+    pub fn process_guard(mut self, guard: Guard) -> Self {
+        self.process_guard = Some(guard);
         self
     }
 

@@ -63,10 +63,7 @@ impl Inner {
 
     /// Asks whether this process may still write.
     fn check_guard(&self, writer: &mut Writer) -> Result<(), LogError> {
-        match self.options.guard.as_ref().map_or(Ok(()), |guard| guard()) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.fail(writer, crate::error::io("keep the lock for", &self.shared.dir)(error))),
-        }
+        self.ask(self.options.guard.as_ref(), writer)
     }
 
     fn seal_and_begin(&self, writer: &mut Writer) -> Result<(), LogError> {

@@ -320,11 +320,15 @@ struct MemLock {
 
 impl VfsLock for MemLock {
     fn check(&self) -> io::Result<()> {
-        check_process(self.process)?;
+        self.check_process()?;
         match locked(&self.disk).find(&self.path) {
             Ok(inode) if inode == self.inode => Ok(()),
             _ => Err(replaced()),
         }
+    }
+
+    fn check_process(&self) -> io::Result<()> {
+        check_process(self.process)
     }
 }
 

@@ -36,8 +36,17 @@ impl StoreLock {
 
     /// Whether nobody else can have the store. Asked before everything that creates or removes.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        self.ask(|lock| lock.check())
+    }
+
+    /// Whether this is the process that locked. Asked before every write.
+    fn check_process(&self) -> Result<(), Error> {
+        self.ask(|lock| lock.check_process())
+    }
+
+    fn ask(&self, question: fn(&dyn VfsLock) -> std::io::Result<()>) -> Result<(), Error> {
         match &*self.held() {
-            Some(lock) => lock.check().map_err(|source| Error::LockLost { dir: self.dir.clone(), source }),
+            Some(lock) => question(&**lock).map_err(|source| Error::LockLost { dir: self.dir.clone(), source }),
             None => Err(Error::Closed { dir: self.dir.clone() }),
         }
     }
@@ -52,14 +61,20 @@ impl StoreLock {
     }
 }
 
-/// Options that tie a log to its store: it keeps the lock (K1) and asks for it at each rotation, its seals carry the
+/// Options that tie a log to its store: it keeps the lock (K1), asks for it at each rotation and for its process at each
+/// write, its seals carry the
 /// journal's head unless it is the journal itself, and on a full disk it is given the reserve.
 pub(crate) fn bound_to_store(layout: &Layout, lock: &Arc<StoreLock>, host: &Host, journal: Option<&Log>) -> LogOptions {
     let journal = journal.cloned();
     let head = move || journal.as_ref()?.head().ok();
-    let lock = Arc::clone(lock);
+    let (own, lock) = (Arc::clone(lock), Arc::clone(lock));
+    let process_guard = move || own.check_process().map_err(std::io::Error::other);
     let guard = move || lock.check().map_err(std::io::Error::other);
     let (host, layout) = (host.clone(), layout.clone());
     let make_room = move || reserve::give_up(&host, &layout);
-    LogOptions::new().journal_head(Arc::new(head)).make_room(Arc::new(make_room)).guard(Arc::new(guard))
+    LogOptions::new()
+        .journal_head(Arc::new(head))
+        .make_room(Arc::new(make_room))
+        .guard(Arc::new(guard))
+        .process_guard(Arc::new(process_guard))
 }
