@@ -11,6 +11,7 @@
 //! | time and randomness that repeat | [`ManualClock`], [`SeededRandom`] |
 //! | whole reads and writes over files that may do less | [`read_exact_at`], [`read_up_to_at`], [`write_all_at`] |
 //! | to wake those who wait for more | [`Signal`] |
+//! | locks in whose place a checker of schedules can put its own | [`sync`] |
 //!
 //! # Invariants
 //!
