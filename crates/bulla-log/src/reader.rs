@@ -194,8 +194,6 @@ fn look(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, L
         }
     }
     let (tail, lost) = steady_tail(&file)?;
-    // A footer with zeros behind it, whose cut is still to come, is found by no other reader of the file; the frames have
-    // just been read, so they serve in its place.
     let end = tail.end();
     // A footer may be there, with zeros behind it that a rotation has not cut yet, or never will if it was killed. A
     // footer is found by the end of its file, so the records are read without it.
