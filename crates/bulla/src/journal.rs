@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::reserve::with_reserve;
 use bulla_log::{AppendOptions, Durability, Log, LogError, LogOptions, NewRow};
 use bulla_wire::limits::BATCH_BYTES_MAX;
-use bulla_wire::{Kind, LogId, Time};
+use bulla_wire::{Kind, LogId, Position, Time};
 use std::sync::Arc;
 
 /// Rows are small but for the state row, which takes about a hundred bytes for each table.
@@ -52,10 +52,17 @@ impl Journal {
         Ok(Self { log, state: JournalState::default(), store: name.to_owned(), rotations_seen: 0 })
     }
 
-    /// Opens the journal. Its state may be that of a store whose creation was interrupted.
-    pub(crate) fn open(layout: &Layout, lock: &Arc<StoreLock>, options: &Options) -> Result<Self, Error> {
+    /// Opens the journal, whose first `known` records are known to be durable. Its state may be that of a store whose
+    /// creation was interrupted.
+    pub(crate) fn open(
+        layout: &Layout,
+        known: Position,
+        lock: &Arc<StoreLock>,
+        options: &Options,
+    ) -> Result<Self, Error> {
         let dir = layout.journal();
-        let log = Log::open(&options.host, &dir, &log_options(layout, lock, options))?;
+        let log_options = log_options(layout, lock, options).known_durable_end(known);
+        let log = Log::open(&options.host, &dir, &log_options)?;
         let origin = log.genesis()?.origin;
         let state = JournalState::newest(&layout.dir, &log.snapshot(), &mut Err)?;
         match store_of_journal_origin(&origin) {

@@ -5,6 +5,8 @@
 //! - O1. The lock is taken before anything is changed, and what was found before it is looked at again after.
 //! - O2. An unfinished creation is finished; anything else without a journal, or with one that lost its records, is
 //!   refused.
+//! - O3. What is made after the journal's genesis and first row proves both to be durable: without them the journal is
+//!   damaged, and recovery must not take the rest of it for a torn tail.
 
 use crate::error::{Error, io};
 use crate::journal::{Journal, JournalRow};
@@ -15,9 +17,12 @@ use crate::lock::StoreLock;
 use crate::options::Options;
 use bulla_log::{LogError, RecoveryReport, TailKind};
 use bulla_vfs::Host;
-use bulla_wire::LogId;
+use bulla_wire::{LogId, Position};
 use std::path::Path;
 use std::sync::Arc;
+
+/// The position after a journal's genesis and first row.
+const FIRST_ROW_END: Position = Position(2);
 
 /// Takes the lock and opens the journal, or makes both where nothing is and that is wanted.
 pub(crate) fn open_or_create(layout: &Layout, options: &Options) -> Result<(Arc<StoreLock>, Journal), Error> {
@@ -53,7 +58,9 @@ fn refuse_foreign(layout: &Layout, found: Found) -> Result<Found, Error> {
 
 fn open_journal(layout: &Layout, name: &str, lock: &Arc<StoreLock>, options: &Options) -> Result<Journal, Error> {
     let is_unfinished = !layout.has_later_parts(&options.host)?;
-    let mut journal = match Journal::open(layout, lock, options) {
+    // O3.
+    let known = if is_unfinished { Position::ZERO } else { FIRST_ROW_END };
+    let mut journal = match Journal::open(layout, known, lock, options) {
         // Not even its genesis was written.
         Err(Error::Log(LogError::NotFound { .. })) if is_unfinished => {
             return create_journal(layout, name, lock, options);

@@ -1,8 +1,14 @@
 //! The journal over many rotations: a state row after each, and the same tables whatever was cut off behind them.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 
+use bulla::wire::SegmentHeader;
 use bulla::{
     Event, Host, Item, LogReader, MemVfs, Options, Position, Query, TableInfo, Verdict, VerifyOptions, verify,
 };
@@ -141,4 +147,27 @@ fn a_journal_rolled_back_alone_is_found() {
     let report = verify("/shop", &options, &mut |_| {}).unwrap();
     assert_eq!(report.exit_code(), 1, "{report:?}");
     assert_eq!(report.logs[0].first_bad().map(|bad| bad.0.verdict), Some(Verdict::Missing), "{report:?}");
+}
+
+/// A journal cut within its first rows looked like one whose creation was interrupted: opening set the rest of it aside,
+/// cut the file, and only then said that the journal was missing. The tables beside it prove that it was made whole.
+#[test]
+fn a_journal_that_lost_its_first_rows_is_refused_and_left_as_it_is() {
+    let disk = MemVfs::new();
+    let host = Host { fs: Arc::new(disk.clone()), ..Host::memory() };
+    let store = options(&host).open("/shop").unwrap();
+    store.table::<Event>("trail").unwrap().append(&Event::default()).unwrap();
+    store.close().unwrap();
+    let path = Path::new("/shop/journal/00000000000000000000.seg");
+    let whole = disk.read_file(path).unwrap();
+    let first_frame = SegmentHeader::len_at(Position(0)) as usize;
+    for len in [first_frame, first_frame + 1, first_frame + 70, first_frame + 130] {
+        disk.write_file(path, &whole[..len]).unwrap();
+        let error = options(&host).open("/shop").unwrap_err();
+        assert!(error.is_damage(), "{len}: {error:?}");
+        assert_eq!(disk.read_file(path).unwrap(), whole[..len], "{len}");
+        assert_eq!(host.fs.list(Path::new("/shop/journal")).unwrap().len(), 1, "{len}");
+    }
+    disk.write_file(path, &whole).unwrap();
+    assert_eq!(options(&host).open("/shop").unwrap().tables().len(), 1);
 }
