@@ -1,14 +1,14 @@
-//! Logs built by hand, segment by segment, from the layers below `bulla-log`; and the tools to edit their files as
-//! somebody who knows the format would, with every checksum put right again.
+//! Logs built by hand, segment by segment, from the layers below `bulla-log`, so that their files can be edited.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::missing_panics_doc, clippy::cast_possible_truncation)]
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test uses a part of this")]
 
 use bulla_chain::{Digest, Entry, Frontier, Genesis, Seal, StreamDigest, TreeHead, body_digest, salted_body_digest};
 use bulla_segment::{Active, EndFacts, SegmentFile, segment_file_name};
+pub use bulla_testkit::Edited;
 use bulla_vfs::{Host, ManualClock, MemVfs, SeededRandom};
 use bulla_wire::{
-    Epoch, FRAME_HEADER_LEN, Footer, FrameBuilder, FrameHeader, FramePlace, Kind, LogId, NewRecord, Position, Role,
-    SchemaId, SegmentHeader, SegmentNumber, Time,
+    Epoch, Footer, FrameBuilder, FramePlace, Kind, LogId, NewRecord, Position, SchemaId, SegmentHeader, SegmentNumber,
+    Time,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -198,65 +198,5 @@ impl LogBuilder {
     /// Removes the segment with this index.
     pub fn remove(&self, index: usize) {
         self.host.fs.remove_file(&self.paths()[index]).unwrap();
-    }
-}
-
-/// A segment file taken apart, to be changed and put together again with right checksums.
-#[derive(Clone, Debug)]
-pub struct Edited {
-    pub header: SegmentHeader,
-    /// Headers and bodies.
-    pub frames: Vec<(FrameHeader, Vec<u8>)>,
-}
-
-impl Edited {
-    pub fn parse(bytes: &[u8]) -> Self {
-        let header = SegmentHeader::decode(bytes).unwrap();
-        let mut offset = SegmentHeader::len_at(header.base);
-        let mut frames = Vec::new();
-        while (offset as usize) < bytes.len() {
-            let rest = &bytes[offset as usize..];
-            let frame = FrameHeader::decode(rest, &header.seed(), offset).unwrap();
-            let body = &rest[FRAME_HEADER_LEN as usize..][..frame.stored_len as usize];
-            offset += frame.frame_len();
-            frames.push((frame, body.to_vec()));
-        }
-        Self { header, frames }
-    }
-
-    pub fn bytes(&self) -> Vec<u8> {
-        let mut out = self.header.encode();
-        for (header, body) in &self.frames {
-            let offset = out.len() as u64;
-            header.encode(body, &self.header.seed(), offset, &mut out);
-        }
-        out
-    }
-
-    /// Where the frame with this index begins.
-    pub fn offset(&self, index: usize) -> u64 {
-        let frames = self.frames[..index].iter();
-        SegmentHeader::len_at(self.header.base) + frames.map(|(header, _)| header.frame_len()).sum::<u64>()
-    }
-
-    /// Changes the footer or close frame, which must keep its length.
-    pub fn edit_footer(&mut self, change: impl FnOnce(&mut Footer)) {
-        let index = self.frames.len() - 1;
-        let offset = self.offset(index);
-        let (header, body) = &mut self.frames[index];
-        assert!(matches!(header.role, Role::Footer | Role::Close));
-        let mut footer = Footer::decode(body, offset).unwrap();
-        change(&mut footer);
-        header.base = footer.end;
-        header.durable_end = footer.end;
-        *body = footer.encode();
-    }
-
-    /// Replaces `from` by `to`, which is as long, in the body of the frame with this index.
-    pub fn replace(&mut self, index: usize, from: &[u8], to: &[u8]) {
-        assert_eq!(from.len(), to.len());
-        let body = &mut self.frames[index].1;
-        let at = body.windows(from.len()).position(|window| window == from).expect("the bytes to replace are there");
-        body[at..at + to.len()].copy_from_slice(to);
     }
 }
