@@ -23,6 +23,7 @@ mod faults;
 mod plan;
 mod play;
 mod report;
+mod tamper;
 mod work;
 
 use plan::Plan;
@@ -40,6 +41,7 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "crash", run: crash::run },
     Harness { name: "faults", run: faults::run },
     Harness { name: "play", run: play::run },
+    Harness { name: "tamper", run: tamper::run },
 ];
 
 fn main() -> ExitCode {

@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 pub(crate) const USAGE: &str = "\
-usage: torture (--quick | --full MINUTES) [--only NAME] [--seed N]
+usage: torture (--quick | --full MINUTES) [--only NAME] [--seed N] [--case NAME]
 
   --quick          every harness once, with its least counts: at most five minutes on two cores
   --full MINUTES   as long as asked, harness after harness, with a new seed each round
   --only NAME      one harness alone
   --seed N         what decides everything; 1 unless given
-  --one            only the one case that the seed stands for, where a failure said so";
+  --case NAME      one case alone, as a failure names it, of the harnesses whose cases have names";
 
 /// What one run is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub(crate) struct Plan {
     only: Option<String>,
     /// What decides everything (T1).
     pub(crate) seed: u64,
-    /// Only the one case that the seed stands for.
-    pub(crate) one: bool,
+    /// The one case that is wanted.
+    pub(crate) case: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum Extent {
 impl Plan {
     pub(crate) fn parse(args: &[String], known: &[&str]) -> Result<Self, String> {
         let mut extent = None;
-        let (mut only, mut seed, mut one) = (None, 1, false);
+        let (mut only, mut seed, mut case) = (None, 1, None);
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} wants a value"));
@@ -47,15 +47,15 @@ impl Plan {
                     extent = Some(Extent::Full { until: until.ok_or("--full wants fewer minutes")? });
                 }
                 "--only" => only = Some(value()?.clone()),
-                "--one" => one = true,
                 "--seed" => seed = number(arg, value()?)?,
+                "--case" => case = Some(value()?.clone()),
                 other => return Err(format!("what is {other}?")),
             }
         }
         if let Some(name) = only.as_deref().filter(|name| !known.contains(name)) {
             return Err(format!("no harness is called {name}; there are: {}", known.join(", ")));
         }
-        Ok(Self { extent: extent.ok_or("say --quick or --full MINUTES")?, only, seed, one })
+        Ok(Self { extent: extent.ok_or("say --quick or --full MINUTES")?, only, seed, case })
     }
 
     pub(crate) fn wants(&self, name: &str) -> bool {
@@ -77,8 +77,8 @@ mod tests {
 
     #[test]
     fn arguments_become_a_plan_or_a_reason() {
-        let plan = parse("--quick --only crash --seed 9 --one").unwrap();
-        assert_eq!((plan.extent, plan.seed, plan.one), (Extent::Quick, 9, true));
+        let plan = parse("--quick --only crash --seed 9").unwrap();
+        assert_eq!((plan.extent, plan.seed), (Extent::Quick, 9));
         assert!(plan.wants("crash") && !plan.wants("tamper"));
         assert!(parse("--full 2").unwrap().wants("tamper"));
         for (args, expected) in [

@@ -47,15 +47,18 @@ pub(crate) fn run(plan: &Plan) -> Report {
             }
             Err(what) => {
                 let text = format!(
-                    "play {seed} on {place:?} ({ops:?}): {what}; cargo xtask torture --quick --only play --one --seed {seed}"
+                    "play {seed} on {place:?} ({ops:?}): {what}; cargo xtask torture --quick --only play --case {seed}"
                 );
                 report.lock().expect("BUG: a worker panicked").fail(text);
             }
         }
         plays.fetch_add(1, Ordering::Relaxed);
     };
-    if plan.one {
-        draw(plan.seed);
+    if let Some(case) = &plan.case {
+        match case.parse() {
+            Ok(seed) => draw(seed),
+            Err(_) => report.lock().expect("BUG: nobody else is here").fail(format!("no play is called {case}")),
+        }
         return report.into_inner().expect("BUG: a worker panicked");
     }
     let first = plan.seed.wrapping_mul(1 << 32);
