@@ -155,10 +155,12 @@ impl Inner {
         ended
     }
 
-    /// Leaves a close frame, unless the log still ends with the one it was opened with, or with a footer.
+    /// Leaves a close frame, unless the log still ends with the one it was opened with, with a footer, or with a segment
+    /// that waits for its first record: its seal comes with the first append, and nothing is closed without one.
     fn end_log(&self, writer: &mut Writer) -> Result<(), LogError> {
         let is_untouched = writer.cut_before_write && writer.ends_with_summary;
-        if is_untouched || writer.active.is_none() {
+        let has_records = writer.active.as_ref().is_some_and(|active| active.extent.end > writer.header.base);
+        if is_untouched || !has_records {
             return Ok(());
         }
         self.check_guard(writer)?;

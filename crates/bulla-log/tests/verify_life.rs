@@ -1,9 +1,9 @@
 //! Verification of logs that the real writer made: over a life of crashes, and beside the writer at work.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use bulla_log::{AppendOptions, Durability, Expectation, Level, Log, LogOptions, NewRow, Verdict, verify_log};
 use bulla_vfs::{Host, MemVfs};
-use bulla_wire::{Kind, LogId, SchemaId, Time};
+use bulla_wire::{Kind, LogId, SchemaId, SegmentHeader, Time};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,6 +57,35 @@ fn power_cuts_leave_intact_logs() {
         assert_eq!((&report.findings, &report.not_checked, report.head), (&vec![], &vec![], Some(head)));
         assert_eq!(report.records_checked, head.size);
     }
+}
+
+/// A power cut between the header of a new segment and its seal left a segment without a record. Opened and closed again
+/// without an append, it got a close frame, and verification took the log for tampered with: no writer closes a segment
+/// that does not begin with its seal.
+#[test]
+fn a_segment_that_waits_for_its_seal_can_be_closed() {
+    let (disk, dir) = (MemVfs::new(), Path::new("/log"));
+    let host = host(&disk);
+    let options = LogOptions::new();
+    let verdict = || verify_log(&host, dir, Level::Full, &Expectation::default(), &mut |_| {}).verdict();
+    let log = Log::create(&host, dir, ID, &options).unwrap();
+    append(&log, 1, Durability::Durable);
+    log.rotate().unwrap();
+    let (newest, head) = (log.snapshot().segments().unwrap().pop().unwrap(), log.head().unwrap());
+    drop(log);
+    let bytes = disk.read_file(&newest.path).unwrap();
+    let header_len = SegmentHeader::len_at(newest.positions.start) as usize;
+    disk.write_file(&newest.path, &bytes[..header_len]).unwrap();
+
+    for _ in 0..2 {
+        Log::open(&host, dir, &options).unwrap().close().unwrap();
+        assert_eq!(verdict(), Verdict::Intact);
+    }
+    let log = Log::open(&host, dir, &options).unwrap();
+    append(&log, 2, Durability::Durable);
+    assert_eq!(log.head().unwrap().size, head.size + 1);
+    log.close().unwrap();
+    assert_eq!(verdict(), Verdict::Intact);
 }
 
 /// Zeros ahead of the tail, marks, rotations and closes come and go while one reads.
