@@ -1,4 +1,4 @@
-//! `golden`: the bytes on disk are those in `tests/golden/*.hex`.
+//! `golden`: the bytes on disk are those in `tests/golden`, and kept stores are read as when they were kept.
 
 use crate::{Outcome, shell};
 
@@ -6,12 +6,13 @@ use crate::{Outcome, shell};
 pub(crate) enum Mode {
     /// Fails where the bytes differ from the files.
     Compare,
-    /// Writes the files anew. A change to one of them is a change of the format.
+    /// Writes the files of vectors anew, and stores that are not kept yet. A change to a file is a change of the format.
     Bless,
 }
 
 pub(crate) fn run(mode: Mode) -> Outcome {
-    let args = ["test", "--package", "bulla-wire", "--package", "bulla-chain", "--test", "golden"];
+    let args =
+        ["test", "--package", "bulla-wire", "--package", "bulla-chain", "--package", "bulla", "--test", "golden"];
     match mode {
         Mode::Compare => shell::cargo(&args, &[]),
         Mode::Bless => shell::cargo(&args, &[("BULLA_BLESS", "1")]),
