@@ -138,10 +138,6 @@ impl Inner {
             return Ok(());
         }
         writer.check_open(&self.shared.dir)?;
-        if writer.active.is_some() {
-            // A segment is not closed without its seal, whatever became of the rotation that made it (G2).
-            self.push_due_seal(&mut writer);
-        }
         writer = self.settle_all(writer)?;
         let _locked = Locked(self);
         let ended = self.end_log(&mut writer);
