@@ -175,7 +175,6 @@ impl FrameHeader {
         let body_checksum = fields.u32()?;
         let flags = fields.u16()?;
         let codec = fields.u8()?;
-        fields.zeros(1, "reserved")?;
         let newer = |field, value| WireError::Newer { what: WHAT, field, value };
         let role = match flags {
             0 => Role::Data { more: false },
@@ -192,6 +191,8 @@ impl FrameHeader {
             2 => Codec::Zstd,
             _ => return Err(newer("codec", u64::from(codec))),
         };
+        // Only now: a version that has other flags or codecs may have a use for the reserved byte too.
+        fields.zeros(1, "reserved")?;
         let header = Self {
             role,
             codec,

@@ -132,10 +132,10 @@ impl SegmentHeader {
         if stored != computed {
             return Err(WireError::Checksum { what: WHAT, stored, computed });
         }
-        fields.zeros(4, "padding")?;
         if flags & !FLAG_ERASABLE != 0 {
             return Err(WireError::Newer { what: WHAT, field: "flags", value: u64::from(flags) });
         }
+        fields.zeros(4, "padding")?;
         if frontier_count != base.0.count_ones() {
             return Err(fields.invalid("frontier count", u64::from(frontier_count)));
         }
@@ -206,6 +206,20 @@ mod tests {
         assert!(SegmentHeader::decode(&bytes).unwrap_err().is_newer());
         bytes[0] = 0;
         assert_eq!(SegmentHeader::decode(&bytes), Err(WireError::Magic { what: WHAT }));
+    }
+
+    /// A header with flags of a later version and bytes in its padding was called wrong, and a newest segment with
+    /// nothing behind such a header would have been taken for an interrupted creation and made again. What a later version
+    /// does with bytes that are zero today is not known, so its flags come first.
+    #[test]
+    fn flags_of_a_later_version_are_newer_whatever_the_padding() {
+        let mut bytes = header(3).encode();
+        bytes[10] = 2;
+        let covered = bytes.len() - 8;
+        let checksum = crc32fast::hash(&bytes[..covered]);
+        bytes[covered..covered + 4].copy_from_slice(&checksum.to_le_bytes());
+        bytes[covered + 4] = 1;
+        assert!(SegmentHeader::decode(&bytes).unwrap_err().is_newer());
     }
 
     /// H1, where the checksum holds, as only a writer of another version or a forger makes it.
