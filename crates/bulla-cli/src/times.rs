@@ -38,7 +38,8 @@ fn parts(text: &str) -> Option<(&str, &str, &str)> {
                 _ => byte == form,
             })
     };
-    let is_offset = ["Z", "z", "+00:00", "-00:00"].iter().any(|form| has_form(offset, form));
+    let is_offset = ["Z", "z", "+00:00", "-00:00"].iter().any(|form| has_form(offset, form))
+        && offset.get(1..3).is_none_or(|hours| hours < "24");
     (has_form(second, "0000-00-00T00:00:00") && is_offset && fraction != ".").then_some((second, fraction, offset))
 }
 
@@ -54,35 +55,34 @@ fn shortened(text: &str) -> &str {
 /// 10^17 microseconds, else nanoseconds.
 pub(crate) fn from_number(text: &str) -> Result<Time, String> {
     let bad = || format!("{} is not an epoch time", shortened(text));
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| bad())?),
-        None => (text, 0),
-    };
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (is_negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |mantissa| (true, mantissa));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let fraction = fraction.get(..fraction.len().min(FRACTION_DIGITS_MAX)).ok_or_else(bad)?;
-    let digits: i128 = format!("{whole}{fraction}").parse().map_err(|_| bad())?;
-    let fraction_digits = i32::try_from(fraction.len()).map_err(|_| bad())?;
-    let exponent = exponent.checked_sub(fraction_digits).ok_or_else(bad)?;
+    // The value is 0.DIGITS × 10^point, and DIGITS do not begin with a zero.
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    if significant.is_empty() {
+        return Ok(Time(0));
+    }
+    // An exponent too large to be read is beyond all times on the side its sign says.
+    let far = if exponent.starts_with('-') { i64::MIN } else { i64::MAX };
+    let before_point = i64::try_from(whole.len()).map_err(|_| bad())?;
+    let zeros = i64::try_from(digits.len() - significant.len()).map_err(|_| bad())?;
+    let point = exponent.parse().unwrap_or(far).saturating_add(before_point - zeros);
 
-    let reaches =
-        |power: i32| scaled(digits, exponent).is_none_or(|value| value.abs() >= 10_i128.pow(power.unsigned_abs()));
-    let nanoseconds_digits = match () {
-        () if !reaches(11) => 9,
-        () if !reaches(14) => 6,
-        () if !reaches(17) => 3,
-        () => 0,
+    let unit_digits = match point {
+        ..=11 => 9,
+        12..=14 => 6,
+        15..=17 => 3,
+        _ => 0,
     };
-    let nanoseconds = scaled(digits, exponent.saturating_add(nanoseconds_digits));
-    in_range(nanoseconds.unwrap_or(i128::MAX), text)
-}
-
-/// More digits after the point than this say nothing about nanoseconds.
-const FRACTION_DIGITS_MAX: usize = 18;
-
-/// `digits` × 10^`exponent`, cut towards zero; `None` if it is beyond all times.
-fn scaled(digits: i128, exponent: i32) -> Option<i128> {
-    let power = 10_i128.checked_pow(exponent.unsigned_abs());
-    if exponent < 0 { Some(power.map_or(0, |power| digits / power)) } else { digits.checked_mul(power?) }
+    // i64 nanoseconds have nineteen digits.
+    let Ok(count @ 1..=19) = usize::try_from(point.saturating_add(unit_digits)) else {
+        return if point > 0 { in_range(i128::MAX, text) } else { Ok(Time(0)) };
+    };
+    let nanoseconds: String = significant.chars().chain(std::iter::repeat('0')).take(count).collect();
+    let nanoseconds: i128 = nanoseconds.parse().map_err(|_| bad())?;
+    in_range(if is_negative { -nanoseconds } else { nanoseconds }, text)
 }
 
 fn in_range(nanoseconds: i128, text: &str) -> Result<Time, String> {
@@ -115,9 +115,29 @@ mod tests {
             ("-9223372036854775808", Some(i64::MIN)),
             ("9223372036854775808", None),
             ("1e999999999", None),
-            ("1e99999999999", None),
+            ("1e99999999999999999999", None),
             ("1e-999999999", Some(0)),
+            ("-1.5", Some(-1_500_000_000)),
+            ("0.0000000009", Some(0)),
+            ("1E+9", Some(1_000_000_000_000_000_000)),
             ("123456789012345678901234567890123456789012", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(from_number(text).ok().map(|time| time.0), expected, "{text}");
+        }
+    }
+
+    /// M2. Digits behind the eighteenth after the point were dropped before the exponent was looked at, so that a small
+    /// fraction with a large exponent was the year 1970; and many digits, or a zero with a large exponent, were refused.
+    #[test]
+    fn a_number_is_exact_however_it_is_written() {
+        let table = [
+            ("0.00000000000000000016889904e28", Some(1_688_990_400_000_000_000)),
+            ("16889904000000000000000000000000000000000000e-34", Some(1_688_990_400_000_000_000)),
+            ("0.000000000000000000000000000000e99999999999", Some(0)),
+            ("-0e-99999999999999999999", Some(0)),
+            ("1e-99999999999999999999", Some(0)),
+            ("0.00000000001688990400123e23", Some(1_688_990_400_123_000_000)),
         ];
         for (text, expected) in table {
             assert_eq!(from_number(text).ok().map(|time| time.0), expected, "{text}");
@@ -142,6 +162,8 @@ mod tests {
             ("+002023-07-10T12:00:00Z", None),
             ("2023-07-10T12:00:00+0200", None),
             ("2023-07-10T12:00:00+02:00[Europe/Rome]", None),
+            ("2023-07-10T12:00:00+23:59", Some(1_688_904_060_000_000_000)),
+            ("2023-07-10T12:00:00+24:00", None),
             ("2023-07-10T12:00:0\u{e9}Z", None),
             ("yesterday", None),
             ("", None),

@@ -1,0 +1,119 @@
+//! Writes the seeds that are made and not typed: the log directories of `segment_recovery`, the edits of `store_image`,
+//! the rows of `journal`. `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+#![allow(missing_docs)]
+
+use std::path::Path;
+
+use bulla_fuzz::disk::{self, Image};
+use bulla_fuzz::{log, store};
+use bulla_log::Log;
+use bulla_wire::SegmentHeader;
+
+fn main() -> std::io::Result<()> {
+    recovery()?;
+    store_image()?;
+    journal()
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    std::fs::create_dir_all(&dir)?;
+    std::fs::write(dir.join(name), bytes)
+}
+
+/// What follows the header of the newest segment.
+fn frames(image: &Image) -> Vec<u8> {
+    let (_, file) = image.iter().filter(|(path, _)| path.extension().is_some()).next_back().expect("a segment");
+    let file = file.as_deref().expect("a file");
+    file[SegmentHeader::len_at(SegmentHeader::decode(file).expect("its header").base) as usize..].to_vec()
+}
+
+fn closed(image: &Image) -> Vec<u8> {
+    let disk = disk::of(image);
+    let opened = Log::open(&disk::host(&disk), Path::new(log::DIR), &log::options()).expect("it is whole");
+    opened.append(&log::row(b"last"), bulla_log::AppendOptions::default()).expect("room");
+    opened.close().expect("room");
+    frames(&disk::image(&disk))
+}
+
+fn recovery() -> std::io::Result<()> {
+    for (of, choices, image) in [("one", 0_u8, &log::ONE), ("two", 1, &log::TWO)] {
+        let whole = frames(image);
+        let seed = |choices: u8, number: u8, bytes: &[u8]| [&[choices, number], bytes].concat();
+        let write = |what: &str, bytes: &[u8]| write("segment_recovery", &format!("{of}_{what}"), bytes);
+        write("whole", &seed(choices, 0, &whole))?;
+        write("zeros", &seed(choices, 0, &[&whole[..], &[0; 72]].concat()))?;
+        write("empty", &seed(choices, 0, &[]))?;
+        write("closed", &seed(choices, 0, &closed(image)))?;
+        write("torn", &seed(choices | 2, 0, &whole[..whole.len() - 64 - 40]))?;
+        write("torn_again", &seed(choices | 2 | 4 | 8, 5, &whole[..whole.len() - 64 - 40]))?;
+        write("known", &seed(choices | 2 | 32, 200, &whole))?;
+        let mut damaged = whole.clone();
+        damaged[70] ^= 1;
+        write("damaged", &seed(choices | 2, 0, &damaged))?;
+        write("without_header", &seed(choices | 16, 0, &[]))?;
+        write("foreign_header", &seed(choices | 16, 0, log::ONE[Path::new(log::FIRST)].as_deref().unwrap_or_default()))?;
+    }
+    Ok(())
+}
+
+fn store_image() -> std::io::Result<()> {
+    let closed = &*store::CLOSED;
+    let which = |end: &str| closed.keys().position(|path| path.to_string_lossy().contains(end)).expect(end) as u8;
+    let newest = |of: &str| {
+        let is = |path: &std::path::PathBuf| path.to_string_lossy().contains(of) && path.extension().is_some();
+        closed.keys().rposition(is).expect(of) as u8
+    };
+    let (lock, journal) = (which("LOCK"), which("journal"));
+    let (first, last) = (which("trail/") + 1, newest("trail/"));
+    let journal_file = newest("journal/");
+    for (name, edits) in [
+        ("whole", vec![]),
+        ("flipped", vec![0, last, 200, 0, 1]),
+        ("flipped_and_mended", vec![0, last, 210, 0, 1, 9, 0]),
+        ("journal_flipped", vec![0, journal_file, 250, 0, 1]),
+        ("journal_flipped_and_mended", vec![0, journal_file, 250, 0, 1, 9, 0]),
+        ("cut", vec![1, last, 0, 1]),
+        ("replaced", vec![2, last, 160, 0, 4, 1, 2, 3, 4]),
+        ("first_gone", vec![3, first, 0]),
+        ("journal_gone", vec![3, journal, 0]),
+        ("lock_gone", vec![3, lock, 0]),
+        ("renamed", vec![4, last, 2]),
+        ("doubled", vec![5, last, 3]),
+        ("foreign_file", vec![6, last, 4, 3, 1, 2, 3]),
+        ("foreign_directory", vec![7, first, 3]),
+        ("zeroed", vec![8, last, 128, 0, 20]),
+        ("zeroed_and_mended", vec![8, last, 184, 0, 2, 9, 0]),
+    ] {
+        write("store_image", &format!("closed_{name}"), &[&[0][..], &edits].concat())?;
+        write("store_image", &format!("unclosed_{name}"), &[&[1][..], &edits].concat())?;
+    }
+    Ok(())
+}
+
+fn journal() -> std::io::Result<()> {
+    let id = [0xaa; 16];
+    let root = [0xee; 32];
+    let created = vec![0, 1, b'x', 0];
+    let table = [&[1, 1, b't'][..], &id, &[3], b"raw", &[0, 1]].concat();
+    let schema = vec![2, 1, b't', 0xac, 2];
+    let head = [&[3][..], &id, &[0xac, 2], &root].concat();
+    let listed = [&[1, b't'][..], &id, &[3], b"raw", &[0, 13, 2, 1, 0xac, 2, 1, 0xac, 2], &root].concat();
+    let state = [&[4, 1, b'x', 0, 1][..], &listed].concat();
+    let bare = vec![4, 1, b'x', 0, 0];
+    let rows = |rows: &[(u16, &Vec<u8>)]| {
+        let row = |(flags, row): &(u16, &Vec<u8>)| [&(flags | row.len() as u16).to_le_bytes()[..], row].concat();
+        rows.iter().flat_map(row).collect::<Vec<u8>>()
+    };
+    write("journal", "none", &[])?;
+    write("journal", "created", &rows(&[(0, &created)]))?;
+    write("journal", "all", &rows(&[(0, &created), (0, &table), (0, &schema), (0, &head), (0, &state)]))?;
+    write("journal", "bare_state", &rows(&[(0, &created), (0, &bare)]))?;
+    write("journal", "state_first", &rows(&[(0, &state), (0, &head)]))?;
+    write("journal", "created_twice", &rows(&[(0, &created), (0, &created)]))?;
+    write("journal", "other_schema", &rows(&[(0, &created), (0x8000, &table)]))?;
+    write("journal", "other_kind", &rows(&[(0, &created), (0x4000, &table)]))?;
+    write("journal", "newer_variant", &rows(&[(0, &created), (0, &vec![5, 9])]))?;
+    write("journal", "wrong", &rows(&[(0, &created), (0, &vec![2, 1, b't', 0x81, 0x80, 0])]))?;
+    Ok(())
+}
