@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::layout::{LogDir, is_name, table_origin};
 use bulla_chain::TreeHead;
 use bulla_log::{Item, Order, Query, Snapshot};
-use bulla_wire::{LogId, Position, Record, SchemaId, Time};
+use bulla_wire::{Kind, LogId, Position, Record, SchemaId, Time};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -259,6 +259,10 @@ fn decode(dir: &Path, record: &Record<'_>) -> Result<Placed, Error> {
         position,
         what: String::from("a journal record is erased"),
     })?;
+    if record.kind != Kind::ROW {
+        let what = format!("kind {}", record.kind.0);
+        return Err(Error::JournalNewer { dir: dir.to_owned(), position, what });
+    }
     match JournalRow::decode(record.schema, payload) {
         Ok(row) => Ok(Placed { position, time: record.time, row }),
         Err(RowError::Newer(what)) => Err(Error::JournalNewer { dir: dir.to_owned(), position, what }),
