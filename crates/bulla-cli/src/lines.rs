@@ -115,7 +115,7 @@ fn send_lines(
 
 /// The next line, `Some(None)` if it exceeds the limit, `None` at the end.
 #[expect(clippy::option_option, reason = "the end of the input and a line too long are two things")]
-fn next_line(input: &mut impl BufRead, line_bytes_max: usize) -> io::Result<Option<Option<Vec<u8>>>> {
+pub(crate) fn next_line(input: &mut impl BufRead, line_bytes_max: usize) -> io::Result<Option<Option<Vec<u8>>>> {
     let mut bytes = Vec::new();
     let room = u64::try_from(line_bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     if input.by_ref().take(room).read_until(b'\n', &mut bytes)? == 0 {

@@ -5,12 +5,17 @@
 //! - A1. Index, footer and close frame are written only after a sync that covers every record they speak of (law L11);
 //!   the caller has synced before it calls [`Active::end`].
 //! - A2. What ends a file is its last byte: zeros written ahead are cut off.
+//! - A3. Nobody goes on from a summary unless its index fills the file from the end of data to it: what names another end
+//!   of data has records cut in two, or the next frame where none can begin.
 
 use crate::error::SegmentError;
 use crate::extent::{Extent, Tally};
 use crate::file::SegmentFile;
 use crate::summary::Summary;
-use bulla_wire::{Codec, Epoch, Footer, FrameHeader, PageRef, Position, Role, TimeBounds, encode_page};
+use bulla_wire::{
+    Codec, Epoch, FRAME_HEADER_LEN, Footer, FrameHeader, INDEX_ENTRY_LEN, PageRef, Position, Role, TimeBounds,
+    WireError, encode_page,
+};
 
 /// Frames of the index gathered before they are written.
 const WRITE_BYTES: usize = 256 << 10;
@@ -62,10 +67,11 @@ impl Active {
     ///
     /// # Errors
     ///
-    /// [`SegmentError::Io`] or [`SegmentError::Damaged`] for a page. A crash within [`Active::end`] may leave the summary
+    /// [`SegmentError::Io`] or [`SegmentError::Damaged`] for a page or its place. A crash within [`Active::end`] may leave the summary
     /// whole and a page not, so what follows is a scan: [`Tail::scan`](crate::Tail::scan) finds the records.
     pub fn from_close(file: SegmentFile, summary: &Summary) -> Result<Self, SegmentError> {
         let footer = &summary.footer;
+        check_layout(footer).map_err(|error| file.error_at(footer.offset, footer.end, error))?;
         let mut entries = Vec::new();
         for page in &footer.pages {
             entries.extend(file.read_page(page)?);
@@ -150,4 +156,19 @@ impl Active {
         self.zero_end = self.extent.end_offset;
         Ok(())
     }
+}
+
+/// A3.
+fn check_layout(footer: &Footer) -> Result<(), WireError> {
+    let invalid = |field, value| Err(WireError::Invalid { what: "footer", field, value });
+    let mut next = footer.data_end;
+    for page in &footer.pages {
+        if page.offset != next {
+            return invalid("page out of place at", page.offset);
+        }
+        let len = FRAME_HEADER_LEN + u64::from(page.entry_count) * u64::from(INDEX_ENTRY_LEN);
+        // A page's offset is below the summary's, which is one in a file.
+        next = next.saturating_add(len);
+    }
+    if next == footer.offset { Ok(()) } else { invalid("end of data", footer.data_end) }
 }

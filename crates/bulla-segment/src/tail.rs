@@ -245,7 +245,13 @@ impl Scan<'_> {
                 None
             }
             Role::Mark | Role::Index => None,
-            Role::Footer | Role::Close => Some(self.segment.decode_summary(header, stored, offset).map_err(written)?),
+            Role::Footer | Role::Close => {
+                let summary = self.segment.decode_summary(header, stored, offset).map_err(written)?;
+                if summary.footer.data_end != self.extent.end_offset {
+                    return Err(written(bad("summary with the end of data", summary.footer.data_end)));
+                }
+                Some(summary)
+            }
         };
         self.sequence = sequence;
         Ok(summary)

@@ -133,7 +133,7 @@ fn walk(file: &[u8], segment: &SegmentHeader, taken: &mut Vec<Placed>) -> Read<S
         let flags = frame.header.flags;
         if flags >= 8 {
             match Footer::read(&frame.body, offset as u64) {
-                Ok(footer) if belongs(&footer, &frame.header, offset, segment) => {}
+                Ok(footer) if belongs(&footer, &frame.header, taken, segment) => {}
                 _ => return Ok(Stop::Nonsense(offset)),
             }
         }
@@ -182,12 +182,14 @@ fn tally(frame: &Frame) -> Read<(u64, u64)> {
     Ok((callers.len() as u64, callers.iter().map(|record| u64::from(record.len)).sum()))
 }
 
-fn belongs(footer: &Footer, header: &Header, offset: usize, segment: &SegmentHeader) -> bool {
+/// Whether the footer or close frame with `header` is one of this segment, behind the frames in `taken`.
+fn belongs(footer: &Footer, header: &Header, taken: &[Placed], segment: &SegmentHeader) -> bool {
+    let data = taken.iter().rfind(|placed| placed.frame.header.is_data());
+    let data_end = data.map_or(segment.frames_offset(), |last| last.offset + last.frame.header.frame_len());
     footer.number == segment.number
         && footer.base == segment.base
         && footer.end == header.base
-        && footer.data_end >= segment.frames_offset() as u64
-        && footer.data_end <= offset as u64
+        && footer.data_end == data_end as u64
 }
 
 /// "Finding back": the valid headers from `offset` on.

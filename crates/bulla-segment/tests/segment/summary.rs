@@ -1,7 +1,7 @@
 //! The last frame and the pages of the index: what is read to find them, and what is believed.
 
 use crate::support::{Image, damaged, disk, facts, header, open, path};
-use bulla_segment::{Active, Extent, SegmentFile, Tail, Tally, Verdict};
+use bulla_segment::{Active, Extent, SegmentFile, Summary, Tail, Tally, Verdict};
 use bulla_vfs::OpenMode;
 use bulla_wire::{Epoch, Footer, IndexEntry, PageRef, Position, Role, SegmentNumber, Time, TimeBounds};
 
@@ -206,4 +206,39 @@ fn a_whole_summary_behind_a_lost_page_leaves_all_records() {
         let tail = image.check(9, &Verdict::Torn);
         assert_eq!(format!("{:?}", tail.extent), format!("{:?}", image.extent));
     }
+}
+
+/// A forged close frame that named an end of data of its own was believed by whoever opened the log: the first write cut
+/// there, within records, and the next frame lay where a scan does not look for one, so that what was acknowledged then
+/// was gone at the next opening. An index that does not fill the file up to the summary sends the opening to the scan.
+#[test]
+fn nobody_goes_on_from_a_summary_that_names_another_end_of_data() {
+    let mut image = Image::synced(3);
+    image.end(false);
+    let summary = image.file().read_summary().unwrap().unwrap();
+    let page = summary.footer.pages[0];
+    let with = |footer: Footer| Summary { footer, ..summary.clone() };
+    let moved = |by: i64| summary.footer.data_end.saturating_add_signed(by);
+    let wrong = [
+        Footer { data_end: moved(-3), ..summary.footer.clone() },
+        Footer { data_end: moved(-64), ..summary.footer.clone() },
+        Footer { data_end: moved(8), ..summary.footer.clone() },
+        Footer { pages: vec![], ..summary.footer.clone() },
+        Footer { pages: vec![PageRef { entry_count: page.entry_count + 1, ..page }], ..summary.footer.clone() },
+        Footer { pages: vec![PageRef { offset: page.offset + 8, ..page }], ..summary.footer.clone() },
+    ];
+    Active::from_close(image.file(), &summary).unwrap();
+    for footer in wrong {
+        let what = format!("{footer:?}");
+        let error = Active::from_close(image.file(), &with(footer)).unwrap_err();
+        assert!(error.is_damage(), "{what}: {error}");
+    }
+
+    // To a scan, which knows where the frames end, it is nonsense that somebody wrote.
+    let mut image = Image::synced(3);
+    image.sync();
+    let offset = image.offset();
+    let forged = Footer { pages: vec![], caller_count: 0, data_end: offset - 8, offset, ..summary.footer };
+    image.raw(&image.plain_header(Role::Close), &forged.encode());
+    image.check(9, &damaged(9..10));
 }
