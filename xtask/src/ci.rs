@@ -1,7 +1,7 @@
 //! `ci`: all that CI runs.
 
 use crate::steps::{self, Step};
-use crate::{Outcome, check, deny, golden, msrv, schedules, test};
+use crate::{Outcome, check, deny, fuzz, golden, msrv, schedules, test, torture};
 
 pub(crate) fn run() -> Outcome {
     // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
@@ -12,6 +12,8 @@ pub(crate) fn run() -> Outcome {
         Step { name: "msrv", run: msrv::run },
         Step { name: "loom", run: schedules::loom },
         Step { name: "shuttle", run: schedules::shuttle },
+        Step { name: "fuzz", run: fuzz::ci },
+        Step { name: "torture", run: || torture::run(&["--quick"]) },
         Step { name: "test", run: || test::run(test::Speed::Fast) },
     ]);
     steps::run(&all)

@@ -1,29 +1,47 @@
 //! `fuzz`: runs the targets in `fuzz/fuzz_targets` with cargo-fuzz, which needs a nightly compiler.
+//!
+//! All targets are built once. Two run at a time, each into a file of its own, which is shown if the target failed.
 
-use std::path::Path;
+mod report;
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use crate::{Outcome, shell};
 
-/// More than a decoder of bounded frames ever needs; a target that reaches it believed a length it should not have.
-const RSS_LIMIT: &str = "-rss_limit_mb=512";
+/// More than a decoder of bounded frames ever needs; a target that reaches it believed a length it should not have. The
+/// address sanitizer's own bookkeeping is in the first.
+const LIMITS: [&str; 3] = ["-rss_limit_mb=512", "-malloc_limit_mb=128", "-timeout=10"];
+/// How long each target runs in CI.
+const CI_SECONDS: u32 = 10;
+/// As many as the smallest machine has cores.
+const AT_ONCE: usize = 2;
+const POLL: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(args: &[&str]) -> Outcome {
     let plan = Plan::parse(args, &targets(&shell::root().join("fuzz/fuzz_targets"))?)?;
     if !shell::is_installed("cargo", &["fuzz", "--version"]) {
-        shell::cargo(&["install", "--locked", "cargo-fuzz"], &[])?;
+        // Built without optimisation, it is there in half a minute.
+        shell::cargo(&["install", "--locked", "--debug", "cargo-fuzz"], &[])?;
     }
+    shell::cargo(&["+nightly", "fuzz", "build"], &[])?;
     match plan {
-        Plan::Build => shell::cargo(&["+nightly", "fuzz", "build"], &[]),
-        Plan::Run { targets, seconds } => {
-            let seconds = format!("-max_total_time={seconds}");
-            targets.iter().try_for_each(|target| {
-                // What a run finds goes to the first folder; the committed seeds in the second are only read.
-                let (found, seeds) = (format!("fuzz/target/corpus/{target}"), format!("fuzz/corpus/{target}"));
-                std::fs::create_dir_all(&found).map_err(|error| format!("cannot create {found}: {error}"))?;
-                shell::cargo(&["+nightly", "fuzz", "run", target, &found, &seeds, "--", &seconds, RSS_LIMIT], &[])
-            })
-        }
+        Plan::Build => Ok(()),
+        Plan::Run { targets, seconds } => run_all(targets, seconds),
     }
+}
+
+/// What CI runs: the second reader's own tests, then every target for a short time.
+pub(crate) fn ci() -> Outcome {
+    let manifest = ["--manifest-path", "fuzz/Cargo.toml"];
+    shell::cargo(&[&["fmt"][..], &manifest, &["--all", "--check"]].concat(), &[])?;
+    let reference = ["--package", "bulla-reference"];
+    shell::cargo(&[&["clippy"][..], &manifest, &reference, &["--all-targets", "--", "-Dwarnings"]].concat(), &[])?;
+    shell::cargo(&[&["test"][..], &manifest, &reference].concat(), &[])?;
+    run(&["--all", "--seconds", &CI_SECONDS.to_string()])
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +91,97 @@ fn targets(folder: &Path) -> Result<Vec<String>, String> {
     if names.is_empty() { Err(format!("there is no fuzz target in {}", folder.display())) } else { Ok(names) }
 }
 
+/// A target at work.
+struct Running {
+    target: String,
+    log: PathBuf,
+    child: Child,
+}
+
+/// Runs all `targets` to their end, whatever becomes of the others, and prints the table.
+fn run_all(targets: Vec<String>, seconds: u32) -> Outcome {
+    let mut waiting = VecDeque::from(targets);
+    let (mut running, mut lines) = (Vec::new(), Vec::new());
+    while !waiting.is_empty() || !running.is_empty() {
+        while running.len() < AT_ONCE
+            && let Some(target) = waiting.pop_front()
+        {
+            running.push(start(target, seconds)?);
+        }
+        thread::sleep(POLL);
+        let (mut index, waits) = (0, |error| format!("cannot wait for a target: {error}"));
+        while let Some(at_work) = running.get_mut(index) {
+            match at_work.child.try_wait().map_err(waits)? {
+                None => index += 1,
+                Some(status) => lines.push(finished(running.remove(index), status.success())?),
+            }
+        }
+    }
+    lines.sort_by(|left: &report::Line, right| left.target.cmp(&right.target));
+    print!("{}", report::table(&lines));
+    let failed: Vec<&str> = lines.iter().filter(|line| !line.is_ok).map(|line| line.target.as_str()).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("found something: {}", failed.join(", "))) }
+}
+
+fn start(target: String, seconds: u32) -> Result<Running, String> {
+    // What a run finds goes to the first folder; the committed seeds in the second are only read.
+    let (found, seeds) = (format!("fuzz/target/corpus/{target}"), format!("fuzz/corpus/{target}"));
+    let (artifacts, logs) = (format!("fuzz/artifacts/{target}"), "fuzz/target/logs");
+    for folder in [&found, &artifacts, logs] {
+        let folder = shell::root().join(folder);
+        std::fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
+    }
+    let log = shell::root().join(logs).join(format!("{target}.txt"));
+    let cannot = |error| format!("cannot write {}: {error}", log.display());
+    let output = std::fs::File::create(&log).map_err(cannot)?;
+    let (time, prefix) = (format!("-max_total_time={seconds}"), format!("-artifact_prefix={artifacts}/"));
+    let options = [&time, &prefix, "-print_final_stats=1"];
+    println!("$ {} {found} {seeds} {} {}", program(&target), options.join(" "), LIMITS.join(" "));
+    let child = Command::new(shell::root().join(program(&target)))
+        .args([&found, &seeds])
+        .args(options)
+        .args(LIMITS)
+        .current_dir(shell::root())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().map_err(cannot)?)
+        .stderr(output)
+        .spawn()
+        .map_err(|error| format!("cannot start {}: {error}", program(&target)))?;
+    Ok(Running { target, log, child })
+}
+
+/// Where cargo-fuzz puts what it builds.
+fn program(target: &str) -> String {
+    format!("fuzz/target/{}/release/{target}", host_triple())
+}
+
+/// cargo-fuzz builds for the machine it runs on, and names the folder after it.
+fn host_triple() -> &'static str {
+    match (std::env::consts::ARCH, std::env::consts::OS) {
+        ("x86_64", "macos") => "x86_64-apple-darwin",
+        ("aarch64", "macos") => "aarch64-apple-darwin",
+        ("aarch64", _) => "aarch64-unknown-linux-gnu",
+        _ => "x86_64-unknown-linux-gnu",
+    }
+}
+
+fn finished(run: Running, is_ok: bool) -> Result<report::Line, String> {
+    let Running { target, log, .. } = run;
+    let text = std::fs::read(&log).map_err(|error| format!("cannot read {}: {error}", log.display()))?;
+    let text = String::from_utf8_lossy(&text);
+    if !is_ok {
+        println!("\n== {target} failed; all of {} ==\n{text}", log.display());
+        match report::artifact(&text) {
+            Some(artifact) => {
+                println!("== to see it again ==\ncargo +nightly fuzz run {target} {artifact}");
+                println!("== to make it small ==\ncargo +nightly fuzz tmin {target} {artifact}\n");
+            }
+            None => println!("== it left no input: a seed cannot be read, or the target cannot be started ==\n"),
+        }
+    }
+    Ok(report::Line::of(target, is_ok, &text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +215,17 @@ mod tests {
         assert!(names.is_sorted());
         assert!(names.iter().any(|name| name == "fuzz"));
         targets(Path::new(env!("CARGO_MANIFEST_DIR"))).expect_err("a folder without Rust files has no target");
+    }
+
+    /// Every target is a program with seeds of its own: without them a run of ten seconds tries little.
+    #[test]
+    fn every_target_is_listed_and_has_seeds() {
+        let folder = shell::root().join("fuzz");
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("the manifest is there");
+        for target in targets(&folder.join("fuzz_targets")).expect("there are targets") {
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target} is not built");
+            let seeds = std::fs::read_dir(folder.join("corpus").join(&target)).expect("a folder of seeds");
+            assert!(seeds.count() > 0, "{target} has no seeds");
+        }
     }
 }

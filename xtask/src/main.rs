@@ -28,7 +28,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check                        fmt, clippy, doc, layers: what to run before a commit
-  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, test
+  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, fuzz, torture, test
   fmt                          formatting is what rustfmt makes of it (`cargo fmt --all` applies it)
   clippy                       lints, with warnings denied; libraries also against the lists in clippy.toml
   doc                          documentation builds without warnings
@@ -41,9 +41,10 @@ usage: cargo xtask COMMAND
   shuttle                      random and PCT schedules on a whole log; SHUTTLE_RANDOM_SEED=N tries others than usual
   torture --quick              crashes, faults, edits and kills in numbers, at most five minutes
   torture --full MINUTES       the same for as long as asked; --only NAME and --seed N go with both
-  fuzz TARGET --seconds N      fuzz one decoder
-  fuzz --all --seconds N       fuzz each target for N seconds
+  fuzz TARGET --seconds N      fuzz one decoder, log, store or input
+  fuzz --all --seconds N       fuzz each target for N seconds, two at a time
   fuzz --build                 only compile the fuzz targets
+  fuzz                         what CI does: the second reader's tests, then each target for ten seconds
 ";
 
 /// What every command returns: nothing, or one line that says what failed.
@@ -78,6 +79,7 @@ fn run(args: &[&str]) -> Outcome {
         ["test"] => test::run(test::Speed::Fast),
         ["test", "--slow"] => test::run(test::Speed::Slow),
         ["torture", rest @ ..] => torture::run(rest),
+        ["fuzz"] => fuzz::ci(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
