@@ -136,6 +136,22 @@ fn counts_that_no_seal_can_repeat_are_refused_at_the_opening() {
     }
 }
 
+/// A close frame that counts 2^64 - 1 bytes of payload is one like any other until somebody counts again. The next append
+/// added to them: a panic where overflow is one, and a small count elsewhere.
+#[test]
+fn a_count_without_room_for_more_takes_records_and_is_found_out() {
+    let log = closed();
+    let mut edited = log.edit(2);
+    edited.edit_footer(|footer| footer.payload_bytes = u64::MAX);
+    log.put(2, &edited);
+    let opened = Log::open(&log.host, Path::new(DIR), &LogOptions::new()).unwrap();
+    let row = bulla_log::NewRow { kind: Kind::ROW, time: Time(1), schema: SchemaId(1), payload: b"one more" };
+    opened.append(&row, bulla_log::AppendOptions::default()).unwrap();
+    opened.rotate().unwrap();
+    opened.close().unwrap();
+    assert_eq!(check(&log, Level::Full).verdict(), Verdict::Tampered);
+}
+
 /// A frame that claims a far position once carried the walk there, past the frames in between, without a gap.
 #[test]
 fn a_frame_that_claims_a_far_position_hides_no_other() {
