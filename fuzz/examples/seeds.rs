@@ -7,7 +7,7 @@ use std::path::Path;
 use bulla_fuzz::disk::{self, Image};
 use bulla_fuzz::{log, store};
 use bulla_log::Log;
-use bulla_wire::SegmentHeader;
+use bulla_wire::{FRAME_MAGIC, SegmentHeader};
 
 fn main() -> std::io::Result<()> {
     recovery()?;
@@ -45,6 +45,11 @@ fn recovery() -> std::io::Result<()> {
         write("zeros", &seed(choices, 0, &[&whole[..], &[0; 72]].concat()))?;
         write("empty", &seed(choices, 0, &[]))?;
         write("closed", &seed(choices, 0, &closed(image)))?;
+        // The payload bytes that a close frame counts are any number.
+        let mut counted = closed(image);
+        let frame = counted.windows(4).rposition(|window| window == FRAME_MAGIC).expect("a close frame");
+        counted[frame + 64 + 40..frame + 64 + 48].fill(0xff);
+        write("counted", &seed(choices, 0, &counted))?;
         write("torn", &seed(choices | 2, 0, &whole[..whole.len() - 64 - 40]))?;
         write("torn_again", &seed(choices | 2 | 4 | 8, 5, &whole[..whole.len() - 64 - 40]))?;
         write("known", &seed(choices | 2 | 32, 200, &whole))?;
@@ -52,7 +57,10 @@ fn recovery() -> std::io::Result<()> {
         damaged[70] ^= 1;
         write("damaged", &seed(choices | 2, 0, &damaged))?;
         write("without_header", &seed(choices | 16, 0, &[]))?;
-        write("foreign_header", &seed(choices | 16, 0, log::ONE[Path::new(log::FIRST)].as_deref().unwrap_or_default()))?;
+        write(
+            "foreign_header",
+            &seed(choices | 16, 0, log::ONE[Path::new(log::FIRST)].as_deref().unwrap_or_default()),
+        )?;
     }
     Ok(())
 }

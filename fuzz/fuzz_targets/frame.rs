@@ -1,44 +1,65 @@
-//! Any bytes as a frame, and once more under checksums that hold, since no mutation finds one.
+//! Any bytes as a frame, and once more under checksums that hold.
 #![no_main]
 
+use bulla_fuzz::{compare, mend};
+use bulla_reference::Refused;
 use bulla_wire::limits::FRAME_BODY_MAX;
-use bulla_wire::{Codec, FRAME_HEADER_LEN, FrameHeader, FrameSeed, Records, Role, SegmentNumber, find_frame};
+use bulla_wire::{
+    Codec, Epoch, FRAME_HEADER_LEN, FrameHeader, FrameSeed, LogId, Position, Records, Role, SegmentHeader,
+    SegmentNumber, find_frame,
+};
 use libfuzzer_sys::fuzz_target;
 
 const OFFSET: u64 = 224;
 const HEADER_LEN: usize = FRAME_HEADER_LEN as usize;
 
 fuzz_target!(|data: &[u8]| {
-    let seed = FrameSeed::new(&std::array::from_fn(|index| 0x20 + index as u8), SegmentNumber(1));
-    check(data, &seed);
-    check(&sealed(data, &seed), &seed);
+    let segment = segment();
+    let seed = segment.seed();
+    let segment = compare::segment_header(&segment);
+    check(data, &seed, &segment);
+    let mut mended = data.to_vec();
+    mend::frame(&mut mended, &seed, OFFSET);
+    check(&mended, &seed, &segment);
 });
 
-/// `data` with the checksums that its body, by its own length, and its header need.
-fn sealed(data: &[u8], seed: &FrameSeed) -> Vec<u8> {
-    let mut bytes = data.to_vec();
-    let Some((header, rest)) = bytes.split_first_chunk_mut::<HEADER_LEN>() else { return bytes };
-    let stored_len = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
-    if let Some(body) = rest.get(..stored_len as usize) {
-        header[8..12].copy_from_slice(&seed.checksum(OFFSET, body).to_le_bytes());
+/// The segment of the vectors, as far as a frame's checksums depend on it.
+fn segment() -> SegmentHeader {
+    SegmentHeader {
+        log: LogId([0; 16]),
+        secret: std::array::from_fn(|index| 0x20 + index as u8),
+        number: SegmentNumber(1),
+        base: Position(0),
+        floor: Position(0),
+        prune: None,
+        epoch: Epoch(0),
+        erasable: false,
+        root: [0; 32],
+        frontier: Vec::new(),
     }
-    let checksum = seed.checksum(OFFSET, &header[8..]);
-    header[4..8].copy_from_slice(&checksum.to_le_bytes());
-    bytes
 }
 
-fn check(bytes: &[u8], seed: &FrameSeed) {
+fn check(bytes: &[u8], seed: &FrameSeed, segment: &bulla_reference::SegmentHeader) {
     if let Some((offset, header)) = find_frame(bytes, OFFSET, OFFSET, seed) {
         let place = (offset - OFFSET) as usize;
         assert!(offset.is_multiple_of(8) && place + HEADER_LEN <= bytes.len());
         assert_eq!(FrameHeader::decode(&bytes[place..], seed, offset), Ok(header));
     }
-    let Ok(header) = FrameHeader::decode(bytes, seed, OFFSET) else { return };
+    let file = [&[0; OFFSET as usize], bytes].concat();
+    let decoded = FrameHeader::decode(bytes, seed, OFFSET);
+    let expected = bulla_reference::Header::read(&file, OFFSET as usize, segment);
+    assert_eq!(compare::read(&decoded, compare::frame_header), expected, "{decoded:?}");
+    let Ok(header) = decoded else { return };
     assert!(header.stored_len <= FRAME_BODY_MAX && header.plain_len <= FRAME_BODY_MAX);
-    assert!(header.durable_end <= header.base && header.base <= header.end());
-    let Some(rest) = bytes.get(HEADER_LEN..header.frame_len() as usize) else { return };
-    let Ok(stored) = header.check_body(rest, seed, OFFSET) else { return };
-    assert_eq!(stored.len(), header.stored_len as usize);
+
+    let expected = bulla_reference::frame(&file, OFFSET as usize, segment);
+    let Some(rest) = bytes.get(HEADER_LEN..header.frame_len() as usize) else {
+        assert_eq!(expected, Err(Refused::Wrong), "a frame beyond the end of the bytes");
+        return;
+    };
+    let stored = header.check_body(rest, seed, OFFSET);
+    assert_eq!(compare::read(&stored, |body| body.to_vec()), expected.map(|frame| frame.body), "{stored:?}");
+    let Ok(stored) = stored else { return };
     let Ok(body) = header.plain_body(stored) else {
         assert_ne!(header.codec, Codec::None);
         return;

@@ -1,6 +1,7 @@
 //! Any bytes as the body of a data frame.
 #![no_main]
 
+use bulla_fuzz::compare;
 use bulla_wire::limits::RECORDS_PER_FRAME_MAX;
 use bulla_wire::{
     Codec, Content, Epoch, FRAME_HEADER_LEN, FrameBuilder, FrameHeader, FramePlace, FrameSeed, NewRecord, Position,
@@ -11,7 +12,11 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     // As many as there are; the count of a header that asks for one more is not met.
     let header = header(RECORDS_PER_FRAME_MAX);
+    agree(&header, data);
     let records: Vec<Record<'_>> = Records::new(&header, data).map_while(Result::ok).collect();
+    for record_count in [1, records.len() as u32, records.len() as u32 + 1] {
+        agree(&FrameHeader { record_count, ..header.clone() }, data);
+    }
     let Some(last) = records.last() else { return };
     assert_eq!(last.position.0 + 1, records.len() as u64);
     let mut exact = Records::new(&FrameHeader { record_count: records.len() as u32, ..header }, data);
@@ -24,6 +29,17 @@ fuzz_target!(|data: &[u8]| {
         assert!(data.starts_with(&body), "another encoding of the same records");
     }
 });
+
+/// Both readers give the same records, and end for the same reason.
+fn agree(header: &FrameHeader, body: &[u8]) {
+    let (expected, outcome) = bulla_reference::records(&compare::frame_header(header), body);
+    let mut records = Records::new(header, body);
+    for expected in expected {
+        assert_eq!(records.next().map(|record| compare::read(&record, compare::record)), Some(Ok(expected)));
+    }
+    assert_eq!(records.next().map(|record| compare::read(&record, compare::record)), outcome.err().map(Err));
+    assert!(records.next().is_none(), "something follows an error or the end");
+}
 
 fn header(record_count: u32) -> FrameHeader {
     FrameHeader {

@@ -1,6 +1,8 @@
-//! Any bytes as a row: decoding never panics, and what it accepts is the one encoding of the row it gives.
+//! Any bytes as a row: decoding never panics, and what it accepts is the one encoding of the row it gives; as an event,
+//! also what the format says of one.
 #![no_main]
 
+use bulla::Event;
 use bulla_table::{Codec, Postcard, Raw};
 use libfuzzer_sys::fuzz_target;
 use serde::{Deserialize, Serialize};
@@ -32,7 +34,27 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again, bytes, "two byte strings are one row");
         again.clear();
     }
+    let event = <Postcard as Codec<Event>>::decode(bytes);
+    let expected = bulla_reference::Event::read(bytes);
+    assert_eq!(event.as_ref().ok().map(in_other_words), expected.ok(), "{event:?}");
+    if let Ok(event) = event {
+        Postcard::encode(&event, &mut again).expect("a decoded event can be encoded");
+        assert_eq!(again, bytes, "two byte strings are one event");
+        again.clear();
+    }
     let row = <Raw as Codec<Vec<u8>>>::decode(bytes).expect("any bytes are a raw row");
     Raw::encode(&row, &mut again).expect("a raw row is its bytes");
     assert_eq!(again, bytes);
 });
+
+fn in_other_words(event: &Event) -> bulla_reference::Event {
+    bulla_reference::Event {
+        actor: event.actor.clone(),
+        action: event.action.clone(),
+        object: event.object.clone(),
+        outcome: event.outcome.clone(),
+        origin: event.origin.clone(),
+        detail: event.detail.clone(),
+        extra: event.extra.clone().into_iter().collect(),
+    }
+}

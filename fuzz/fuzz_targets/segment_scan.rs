@@ -4,16 +4,14 @@
 
 use std::path::Path;
 
-use bulla_segment::{Active, SegmentFile, Stop, Tail, Verdict};
-use bulla_vfs::{Host, MemVfs, OpenMode, OsClock, OsRandom};
-use bulla_wire::{
-    Epoch, FRAME_ALIGNMENT, FRAME_HEADER_LEN, FRAME_MAGIC, FrameSeed, LogId, Position, SegmentHeader, SegmentNumber,
-};
+use bulla_fuzz::{compare, disk, mend};
+use bulla_reference as reference;
+use bulla_segment::{Active, SegmentError, SegmentFile, Stop, Tail, Verdict};
+use bulla_vfs::{MemVfs, OpenMode};
+use bulla_wire::{Epoch, FRAME_HEADER_LEN, LogId, Position, SegmentHeader, SegmentNumber};
 use libfuzzer_sys::fuzz_target;
 
 const HEADER_LEN: usize = FRAME_HEADER_LEN as usize;
-/// In place of the checksum of a header, this keeps `mended` away, so that broken frames are among whole ones.
-const LEFT_BROKEN: [u8; 4] = [0xff; 4];
 
 fuzz_target!(|data: &[u8]| {
     let header = SegmentHeader {
@@ -28,35 +26,17 @@ fuzz_target!(|data: &[u8]| {
         root: [0; 32],
         frontier: vec![],
     };
-    let image = [header.encode(), data.to_vec()].concat();
+    let mut image = [header.encode(), data.to_vec()].concat();
     check(&image);
-    check(&mended(image, &header.seed()));
+    mend::frames(&mut image, &header.seed());
+    check(&image);
 });
-
-/// `bytes` with the checksums that everything which begins as a frame needs, inner frames before those around them.
-fn mended(mut bytes: Vec<u8>, seed: &FrameSeed) -> Vec<u8> {
-    let places = (0..bytes.len()).step_by(FRAME_ALIGNMENT as usize).rev();
-    for offset in places {
-        let Some((header, rest)) = bytes[offset..].split_first_chunk_mut::<HEADER_LEN>() else { continue };
-        if !header.starts_with(&FRAME_MAGIC) || header[4..8] == LEFT_BROKEN {
-            continue;
-        }
-        let stored_len = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
-        if let Some(body) = rest.get(..stored_len as usize) {
-            header[8..12].copy_from_slice(&seed.checksum(offset as u64, body).to_le_bytes());
-        }
-        let checksum = seed.checksum(offset as u64, &header[8..]);
-        header[4..8].copy_from_slice(&checksum.to_le_bytes());
-    }
-    bytes
-}
 
 fn open(bytes: &[u8]) -> SegmentFile {
     let path = Path::new("/00000000000000000000.seg");
     let disk = MemVfs::new();
     disk.write_file(path, bytes).expect("a disk without limits takes every file");
-    let host = Host::new(std::sync::Arc::new(disk), std::sync::Arc::new(OsClock), std::sync::Arc::new(OsRandom));
-    SegmentFile::open(&host, path, OpenMode::Read).expect("the header is valid")
+    SegmentFile::open(&disk::host(&disk), path, OpenMode::Read).expect("the header is valid")
 }
 
 fn check(bytes: &[u8]) {
@@ -72,6 +52,8 @@ fn check(bytes: &[u8]) {
     }
     let scanned = Tail::scan(&segment);
     assert_eq!(format!("{scanned:?}"), format!("{:?}", Tail::scan(&segment)), "two scans differ");
+    let expected = reference::scan(bytes, &compare::segment_header(segment.header()));
+    assert_eq!(scanned.as_ref().map(in_other_words).map_err(class), expected, "{scanned:?}");
     let Ok(tail) = scanned else { return };
     let end_offset = tail.extent.end_offset as usize;
     assert!(end_offset <= bytes.len() && tail.end() <= tail.proven_end(tail.end()));
@@ -95,4 +77,33 @@ fn check(bytes: &[u8]) {
         format!("{:?} {:?} {:?}", on.extent, on.sequence, on.stop),
         format!("{:?} {:?} {:?}", tail.extent, tail.sequence, tail.stop)
     );
+}
+
+fn class(error: &SegmentError) -> reference::Refused {
+    match error {
+        SegmentError::Unsupported { .. } => reference::Refused::Unsupported,
+        _ if error.is_newer() => reference::Refused::Newer,
+        _ => reference::Refused::Wrong,
+    }
+}
+
+fn in_other_words(tail: &Tail) -> reference::Scan {
+    let tally = tail.extent.tally;
+    reference::Scan {
+        end: tail.end().0,
+        end_offset: tail.extent.end_offset as usize,
+        proven_end: tail.proven_end(Position(0)).0,
+        epoch: tail.epoch().0,
+        verdict: match tail.verdict(Position(0)) {
+            Verdict::Whole => reference::Verdict::Whole,
+            Verdict::Closed => reference::Verdict::Closed,
+            Verdict::Sealed => reference::Verdict::Sealed,
+            Verdict::Torn => reference::Verdict::Torn,
+            Verdict::Damaged { .. } => reference::Verdict::Damaged,
+        },
+        caller_count: tally.caller_count,
+        payload_bytes: tally.payload_bytes,
+        times: compare::times(tally.times),
+        entries: tail.extent.entries().map(compare::page_entry).collect(),
+    }
 }

@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let before = disk::image(&disk);
     let rows = read(&disk);
     let verdict = verified(&disk);
-    assert_eq!(disk::image(&disk), before, "reading changed something");
+    disk::assert_same(&disk, &before, "reading changed something");
 
     match store::options(&disk).create(false).open(store::DIR) {
         Ok(opened) => {
@@ -32,7 +32,9 @@ fuzz_target!(|data: &[u8]| {
                 assert!(kept, "rows that were there are not: {rows:?}, {again:?}");
             }
         }
-        Err(error) if error.is_newer() => assert_eq!(disk::image(&disk), before, "a newer store was changed: {error}"),
+        Err(error) if error.is_newer() => {
+            disk::assert_same(&disk, &before, &format!("a newer store was changed: {error}"))
+        }
         Err(_) => {}
     }
 });

@@ -48,3 +48,11 @@ pub fn of(image: &Image) -> MemVfs {
     }
     disk
 }
+
+/// Nothing on a disk that held `before` may have changed: the paths that did are named.
+pub fn assert_same(disk: &MemVfs, before: &Image, why: &str) {
+    let after = image(disk);
+    let paths = before.keys().chain(after.keys());
+    let changed: std::collections::BTreeSet<_> = paths.filter(|path| before.get(*path) != after.get(*path)).collect();
+    assert!(changed.is_empty(), "{why}: {changed:?}");
+}

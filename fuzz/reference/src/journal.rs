@@ -79,13 +79,13 @@ fn truth(bytes: &mut Bytes<'_>) -> Read<bool> {
     Ok(byte == 1)
 }
 
-fn text(bytes: &mut Bytes<'_>) -> Read<String> {
+pub(crate) fn text(bytes: &mut Bytes<'_>) -> Read<String> {
     let len = bytes.varint(64)?;
     String::from_utf8(bytes.take(len)?).map_err(|_| Refused::Wrong)
 }
 
 /// Every item takes a byte at least, so a count beyond the bytes at hand ends with them.
-fn list<T>(bytes: &mut Bytes<'_>, item: impl Fn(&mut Bytes<'_>) -> Read<T>) -> Read<Vec<T>> {
+pub(crate) fn list<T>(bytes: &mut Bytes<'_>, item: impl Fn(&mut Bytes<'_>) -> Read<T>) -> Read<Vec<T>> {
     let (count, mut items) = (bytes.varint(64)?, Vec::new());
     for _ in 0..count {
         items.push(item(bytes)?);
@@ -93,7 +93,7 @@ fn list<T>(bytes: &mut Bytes<'_>, item: impl Fn(&mut Bytes<'_>) -> Read<T>) -> R
     Ok(items)
 }
 
-fn option<T>(bytes: &mut Bytes<'_>, item: impl Fn(&mut Bytes<'_>) -> Read<T>) -> Read<Option<T>> {
+pub(crate) fn option<T>(bytes: &mut Bytes<'_>, item: impl Fn(&mut Bytes<'_>) -> Read<T>) -> Read<Option<T>> {
     if truth(bytes)? { item(bytes).map(Some) } else { Ok(None) }
 }
 

@@ -15,6 +15,7 @@
 
 mod bytes;
 mod engine;
+mod event;
 mod frame;
 mod index;
 mod journal;
@@ -24,6 +25,7 @@ mod segment_header;
 
 pub use bytes::{Times, crc32, seeded};
 pub use engine::{Entry, Genesis, Head, Predecessor, Recovery, Seal};
+pub use event::Event;
 pub use frame::{Frame, Header, frame};
 pub use index::{Footer, Page, PageEntry, page};
 pub use journal::{Journal, Row, Table, is_name, row};

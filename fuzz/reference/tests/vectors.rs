@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bulla_reference::{
-    Body, Entry, Footer, Genesis, Header, Journal, Read, Recovery, Refused, Row, Seal, SegmentHeader, Verdict, crc32,
-    frame, is_name, page, records, row, scan,
+    Body, Entry, Event, Footer, Genesis, Header, Journal, Read, Recovery, Refused, Row, Seal, SegmentHeader, Verdict,
+    crc32, frame, is_name, page, records, row, scan,
 };
 
 /// The blocks of hex digits in docs/FORMAT.md, by name.
@@ -216,4 +216,15 @@ fn journal_rows_are_those_of_the_text_and_add_up() {
     assert_eq!(row(1, &[5, 9]), Err(Refused::Newer));
     assert_eq!(row(1, &unhex("84 00 04 73686f70 00 00")), Err(Refused::Wrong));
     assert!(is_name("a-1._") && !is_name(".a") && !is_name("A") && !is_name("") && !is_name(&"a".repeat(65)));
+}
+
+#[test]
+fn an_event_row_is_that_of_the_text() {
+    let bytes = unhex("01 61 01 62 01 63 02 6e6f 01 64 01 02 7b7d 01 05 6c61746572 01 78");
+    let event = Event::read(&bytes).expect("an event");
+    assert_eq!((event.actor.as_str(), event.outcome.as_str(), event.detail.as_deref()), ("a", "no", Some("{}")));
+    assert_eq!(event.extra, [("later".to_owned(), "x".to_owned())]);
+    Event::read(&[&bytes[..], &[0]].concat()).expect_err("a byte is left over");
+    let unordered = unhex("00 00 00 00 00 00 02 01 62 00 01 61 00");
+    Event::read(&unordered).expect_err("names out of order");
 }
