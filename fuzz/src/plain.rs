@@ -144,9 +144,6 @@ fn number(rest: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// Digits beyond this many zeros are beyond every time, on either side of the point.
-const ZEROS_MAX: i64 = 100_000;
-
 /// Nanoseconds that the JSON number `text` is as an epoch time, if any time is.
 pub fn epoch(text: &str) -> Option<i64> {
     let (sign, text) = text.strip_prefix('-').map_or(("", text), |text| ("-", text));
@@ -155,11 +152,12 @@ pub fn epoch(text: &str) -> Option<i64> {
     if (whole.to_owned() + fraction).chars().all(|digit| digit == '0') {
         return Some(0);
     }
-    // An exponent too large to be read is one by sign.
-    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { -ZEROS_MAX } else { ZEROS_MAX });
+    // Once every digit is well beyond all times, on either side of the point, going on makes no difference.
+    let zeros_max = text.len() as i64 + 40;
+    let exponent = exponent.parse().unwrap_or(if exponent.starts_with('-') { -zeros_max } else { zeros_max });
     // The point is moved digit by digit.
     let (mut whole, mut fraction) = (whole.to_owned(), fraction.to_owned());
-    for _ in 0..i64::clamp(exponent, -ZEROS_MAX, ZEROS_MAX).abs() {
+    for _ in 0..i64::clamp(exponent, -zeros_max, zeros_max).abs() {
         if exponent > 0 {
             whole.push(if fraction.is_empty() { '0' } else { fraction.remove(0) });
         } else {
