@@ -23,7 +23,7 @@ fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
 
 /// What follows the header of the newest segment.
 fn frames(image: &Image) -> Vec<u8> {
-    let (_, file) = image.iter().filter(|(path, _)| path.extension().is_some()).next_back().expect("a segment");
+    let (_, file) = image.iter().rfind(|(path, _)| path.extension().is_some()).expect("a segment");
     let file = file.as_deref().expect("a file");
     file[SegmentHeader::len_at(SegmentHeader::decode(file).expect("its header").base) as usize..].to_vec()
 }

@@ -76,7 +76,7 @@ fuzz_target!(|data: &[u8]| {
 /// What lies on the disk, and the path of the newest segment.
 fn image(choices: u8, number: u8, data: &[u8]) -> (Image, PathBuf) {
     let mut image = if choices & SECOND == 0 { log::ONE.clone() } else { log::TWO.clone() };
-    let (newest, bytes) = image.iter().filter(|(path, _)| path.extension().is_some()).next_back().expect("a segment");
+    let (newest, bytes) = image.iter().rfind(|(path, _)| path.extension().is_some()).expect("a segment");
     let header = SegmentHeader::decode(bytes.as_deref().unwrap_or_default()).expect("its header");
     let (newest, base) = (newest.clone(), header.base);
     let mut file = if choices & WITHOUT_HEADER == 0 { header.encode() } else { Vec::new() };
