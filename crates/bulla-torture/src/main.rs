@@ -25,6 +25,8 @@ mod play;
 mod report;
 mod tamper;
 mod work;
+#[cfg(unix)]
+mod world;
 
 use plan::Plan;
 use report::Report;
@@ -42,10 +44,16 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "faults", run: faults::run },
     Harness { name: "play", run: play::run },
     Harness { name: "tamper", run: tamper::run },
+    #[cfg(unix)]
+    Harness { name: "kill", run: world::kill::run },
 ];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    #[cfg(unix)]
+    if let Some(code) = world::child(&args) {
+        return code;
+    }
     let plan = match Plan::parse(&args, &HARNESSES.iter().map(|harness| harness.name).collect::<Vec<_>>()) {
         Ok(plan) => plan,
         Err(message) => {
