@@ -46,6 +46,8 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "tamper", run: tamper::run },
     #[cfg(unix)]
     Harness { name: "kill", run: world::kill::run },
+    #[cfg(unix)]
+    Harness { name: "limit", run: world::limit::run },
 ];
 
 fn main() -> ExitCode {

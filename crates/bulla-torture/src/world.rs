@@ -15,7 +15,7 @@ pub(crate) mod copy;
 //@ pub(crate) mod full;
 //@ pub(crate) mod inject;
 pub(crate) mod kill;
-//@ pub(crate) mod limit;
+pub(crate) mod limit;
 //@ pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod oracle;
@@ -35,7 +35,7 @@ pub(crate) fn child(args: &[String]) -> Option<ExitCode> {
     (first == process::CHILD).then(|| {
         process::end_with_parent();
         match rest.split_first() {
-            //@ Some((what, rest)) if what == limit::WORKER => limit::work(rest),
+            Some((what, rest)) if what == limit::WORKER => limit::work(rest),
             //@ Some((what, rest)) if what == lock::RACER => lock::race(rest),
             //@ Some((what, rest)) if what == poll::POLLER => poll::poll(rest),
             //@ Some((what, rest)) if what == inject::SCRIPT => inject::script(rest),

@@ -42,7 +42,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
     let cases = SCENARIOS.iter().flat_map(|scenario| (0..series).map(move |number| (scenario, number)));
     spread(cases, |(scenario, number)| {
         // On the disk, and where syncs cost nothing and more happens between two of them.
-        let place = if number % 2 == 0 { Place::Disk } else { Place::Memory };
+        let place = if number % 4 == 0 { Place::Disk } else { Place::Memory };
         let mut sum = Sum::default();
         let seed = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(number);
         if let Err(failure) = one_series(scenario, place, seed, &mut sum) {
