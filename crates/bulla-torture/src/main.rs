@@ -48,6 +48,10 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "kill", run: world::kill::run },
     #[cfg(unix)]
     Harness { name: "limit", run: world::limit::run },
+    #[cfg(unix)]
+    Harness { name: "full-disk", run: world::full::run },
+    #[cfg(unix)]
+    Harness { name: "power-cut", run: world::power::run },
 ];
 
 fn main() -> ExitCode {

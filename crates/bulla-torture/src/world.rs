@@ -12,7 +12,7 @@
 
 pub(crate) mod check;
 pub(crate) mod copy;
-//@ pub(crate) mod full;
+pub(crate) mod full;
 //@ pub(crate) mod inject;
 pub(crate) mod kill;
 pub(crate) mod limit;
@@ -20,7 +20,7 @@ pub(crate) mod limit;
 pub(crate) mod machine;
 pub(crate) mod oracle;
 //@ pub(crate) mod poll;
-//@ pub(crate) mod power;
+pub(crate) mod power;
 pub(crate) mod process;
 pub(crate) mod rows;
 pub(crate) mod scenario;

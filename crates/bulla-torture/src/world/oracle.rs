@@ -20,16 +20,19 @@ struct Stretch {
 pub(crate) struct Oracle {
     pub(crate) seed: u64,
     is_store_acked: bool,
+    /// Rows of which a child said that the kernel has them.
+    pub(crate) flushed: u64,
     tables: BTreeSet<String>,
     rows: BTreeMap<(String, u32), Vec<Stretch>>,
 }
 
 impl Oracle {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, is_store_acked: false, tables: BTreeSet::new(), rows: BTreeMap::new() }
+        Self { seed, is_store_acked: false, flushed: 0, tables: BTreeSet::new(), rows: BTreeMap::new() }
     }
 
-    /// Takes a line of a child's: `store`, `table NAME`, or `ack TABLE WRITER FROM TO`. Whether it was one of these.
+    /// Takes a line of a child's: `store`, `table NAME`, `ack TABLE WRITER FROM TO`, or `flushed COUNT`. Whether it was
+    /// one of these.
     pub(crate) fn hear(&mut self, life: u32, line: &str) -> bool {
         let words: Vec<_> = line.split(' ').collect();
         match *words.as_slice() {
@@ -40,6 +43,10 @@ impl Oracle {
                 let (Ok(writer), Ok(from), Ok(to)) = numbers else { return false };
                 self.ack(table, writer, life, from, to);
             }
+            ["flushed", count] => match count.parse() {
+                Ok(count) => self.flushed = count,
+                Err(_) => return false,
+            },
             _ => return false,
         }
         true

@@ -85,6 +85,11 @@ impl Running {
         }
     }
 
+    /// The lines that have come by now.
+    pub(crate) fn lines_so_far(&mut self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
     /// Gives the child a line to read.
     pub(crate) fn tell(&mut self, line: &str) -> Result<(), String> {
         let stdin = self.child.stdin.as_mut().ok_or("BUG: standard input is a pipe")?;

@@ -6,7 +6,9 @@ use crate::world::rows::Row;
 use crate::world::chain;
 use bulla::{Durability, Options, RowOptions, Store};
 use bulla_testkit::Random;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 
@@ -29,6 +31,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "tables", what: "tables being created", segment_bytes_max: 4096, live: tables },
     Scenario { name: "stores", what: "stores being created", segment_bytes_max: 4096, live: stores },
     Scenario { name: "reopen", what: "closing and opening", segment_bytes_max: 16 << 10, live: reopen },
+    Scenario { name: "unsynced", what: "unsynced rows beside synced files", segment_bytes_max: 64 << 20, live: unsynced },
     Scenario { name: "recover", what: "recovery", segment_bytes_max: 4096, live: recover },
 ];
 
@@ -227,6 +230,39 @@ fn reopen(work: &Work) -> Result<(), bulla::Error> {
             store.close()?;
         }
     }
+}
+
+/// Rows that only the kernel has, and a sync of another file behind them, which may bring the length of the segment to
+/// the disk and its bytes not. Only what a sync of the table covers is acknowledged.
+fn unsynced(work: &Work) -> Result<(), bulla::Error> {
+    let (store, mut random) = (work.open()?, work.random());
+    let table = bytes_of(&store, "t")?;
+    say("table t");
+    let mut next = Work::next(&table, 0, work.seed)?;
+    let mut synced = next;
+    let mut other = work.dir.clone();
+    other.set_extension("other");
+    loop {
+        for _ in 0..1 + random.below(4) {
+            let len = 1 + random.below(800);
+            let rows = Row::batch(work.seed, 0, work.life, next, len);
+            table.append_batch_with(&rows, &RowOptions::new().durability(Durability::Flushed))?;
+            next += len;
+            say(&format!("flushed {next}"));
+            sync_other(&other, next).map_err(|source| bulla::Error::Io { action: "sync", path: other.clone(), source })?;
+        }
+        if random.below(4) == 0 {
+            table.sync()?;
+            say(&format!("ack t 0 {synced} {next}"));
+            synced = next;
+        }
+    }
+}
+
+fn sync_other(path: &Path, number: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(&number.to_le_bytes())?;
+    file.sync_all()
 }
 
 /// Opens what was prepared, store by store, and nothing else.
