@@ -52,6 +52,12 @@ const HARNESSES: &[Harness] = &[
     Harness { name: "full-disk", run: world::full::run },
     #[cfg(unix)]
     Harness { name: "power-cut", run: world::power::run },
+    #[cfg(unix)]
+    Harness { name: "strace", run: world::inject::run },
+    #[cfg(unix)]
+    Harness { name: "lock", run: world::lock::run },
+    #[cfg(unix)]
+    Harness { name: "poll", run: world::poll::run },
 ];
 
 fn main() -> ExitCode {

@@ -13,13 +13,13 @@
 pub(crate) mod check;
 pub(crate) mod copy;
 pub(crate) mod full;
-//@ pub(crate) mod inject;
+pub(crate) mod inject;
 pub(crate) mod kill;
 pub(crate) mod limit;
-//@ pub(crate) mod lock;
+pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod oracle;
-//@ pub(crate) mod poll;
+pub(crate) mod poll;
 pub(crate) mod power;
 pub(crate) mod process;
 pub(crate) mod rows;
@@ -33,12 +33,14 @@ use std::process::ExitCode;
 pub(crate) fn child(args: &[String]) -> Option<ExitCode> {
     let (first, rest) = args.split_first()?;
     (first == process::CHILD).then(|| {
-        process::end_with_parent();
+        if !rest.first().is_some_and(|what| what == lock::RACER) {
+            process::end_with_parent();
+        }
         match rest.split_first() {
             Some((what, rest)) if what == limit::WORKER => limit::work(rest),
-            //@ Some((what, rest)) if what == lock::RACER => lock::race(rest),
-            //@ Some((what, rest)) if what == poll::POLLER => poll::poll(rest),
-            //@ Some((what, rest)) if what == inject::SCRIPT => inject::script(rest),
+            Some((what, rest)) if what == lock::RACER => lock::race(rest),
+            Some((what, rest)) if what == poll::POLLER => poll::poll(rest),
+            Some((what, rest)) if what == inject::SCRIPT => inject::script(rest),
             Some((what, rest)) => scenario::live(what, rest),
             None => ExitCode::from(2),
         }
