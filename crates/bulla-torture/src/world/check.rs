@@ -161,13 +161,7 @@ fn recovery_records(log: &Path) -> Result<Vec<(u64, u64)>, String> {
 }
 
 /// Appends to every table, closes or does not, and finds everything again.
-fn go_on(
-    dir: &Path,
-    options: &Options,
-    oracle: &mut Oracle,
-    life: u32,
-    random: &mut Random,
-) -> Result<(), String> {
+fn go_on(dir: &Path, options: &Options, oracle: &mut Oracle, life: u32, random: &mut Random) -> Result<(), String> {
     let store = options.open(dir).map_err(while_doing("opening to go on"))?;
     let counts = read_all(dir, oracle)?;
     for table in store.tables() {

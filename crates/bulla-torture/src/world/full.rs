@@ -249,9 +249,7 @@ fn step(
     let done = match step {
         Step::Append => append(&store, oracle, life, 300),
         Step::Rotate => bytes_of(&store, "t").and_then(|table| Ok(table.rotate()?)),
-        Step::Open => {
-            store.tables().iter().try_for_each(|table| bytes_of(&store, &table.name).map(drop))
-        }
+        Step::Open => store.tables().iter().try_for_each(|table| bytes_of(&store, &table.name).map(drop)),
         Step::Close => return store.close().err().map(|error| (error, None)),
     };
     done.err().map(|error| (error, Some(store)))

@@ -222,7 +222,7 @@ impl Script {
             opened.append_batch(&Row::batch(self.seed, 1, 1, 0, 1))?;
             say(&format!("ack {} 1 0 1", table.name));
         }
-        Ok(())
+        store.close()
     }
 
     fn append(&mut self, store: &Store, len: u64) -> Result<(), bulla::Error> {

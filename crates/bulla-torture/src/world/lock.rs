@@ -22,7 +22,11 @@ pub(crate) fn run(plan: &Plan) -> Report {
     let (mut turned_away, mut races) = (0, 0);
     let outcome = killed_holders(plan.seed, 20 * factor, &mut turned_away)
         .and_then(|()| race_all(plan.seed, 200 * factor, &mut races));
-    report.count("writers turned away by the lock, and let in right after its holder's SIGKILL", turned_away, 20 * factor);
+    report.count(
+        "writers turned away by the lock, and let in right after its holder's SIGKILL",
+        turned_away,
+        20 * factor,
+    );
     report.count(format!("races of {RACERS} processes for the lock, each won by one"), races, 200 * factor);
     if let Err(failure) = outcome {
         report.fail(format!("lock, seed {}: {failure}", plan.seed));

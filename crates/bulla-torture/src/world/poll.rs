@@ -2,6 +2,7 @@
 
 use crate::plan::{Extent, Plan};
 use crate::report::Report;
+use crate::work::spread;
 use crate::world::copy::contents;
 use crate::world::machine::{Place, temporary_dir};
 use crate::world::oracle::Oracle;
@@ -13,15 +14,18 @@ use bulla::{Position, Raw, Reader, Schema};
 use bulla_testkit::Random;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub(crate) const POLLER: &str = "poller";
 
-/// Polls of a quick run, all scenarios together.
-const POLLS: u64 = 24_000;
+/// Microseconds that a writer rests after each append.
+const PACE: &str = "1000";
 
-/// What a reader is set beside.
-const SCENARIOS: [&str; 4] = ["single", "rotate", "threads", "batch"];
+/// What a reader is set beside, how often it polls each store, and how many stores there are. A poll costs a look at every
+/// segment, so that beside a writer who rotates all the time there are more stores with fewer polls.
+const SCENARIOS: [(&str, u64, u64); 4] =
+    [("single", 6000, 2), ("batch", 2000, 2), ("rotate", 800, 5), ("threads", 800, 5)];
 
 /// What the polls of one reader came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,13 +39,25 @@ struct Sum {
 pub(crate) fn run(plan: &Plan) -> Report {
     let mut report = Report::default();
     let factor = if plan.extent == Extent::Quick { 1 } else { 10 };
-    let mut sum = Sum::default();
-    for (number, name) in SCENARIOS.iter().enumerate() {
-        let polls = POLLS * factor / SCENARIOS.len() as u64;
-        if let Err(failure) = beside(name, plan.seed + number as u64, polls, &mut sum) {
-            report.fail(format!("poll: beside {name}, seed {}: {failure}", plan.seed));
+    let sum = Mutex::new(Sum::default());
+    let failures = Mutex::new(Vec::new());
+    let stores =
+        SCENARIOS.iter().flat_map(|&(name, polls, stores)| (0..stores * factor).map(move |store| (name, polls, store)));
+    spread(stores, |(name, polls, store)| {
+        let seed = plan.seed.wrapping_mul(1009).wrapping_add(store);
+        let mut one = Sum::default();
+        if let Err(failure) = beside(name, seed, polls, &mut one) {
+            let failure = format!("poll: beside {name}, store {store}, seed {}: {failure}", plan.seed);
+            failures.lock().expect("BUG: a poll panicked").push(failure);
         }
-    }
+        let mut sum = sum.lock().expect("BUG: a poll panicked");
+        sum.polls += one.polls;
+        sum.rows += one.rows;
+        sum.advances += one.advances;
+        sum.still += one.still;
+    });
+    let sum = sum.into_inner().expect("BUG: a poll panicked");
+    failures.into_inner().expect("BUG: a poll panicked").into_iter().for_each(|failure| report.fail(failure));
     report.count("polls of a reader in another process, beside a live writer", sum.polls, 20_000 * factor);
     report.count("polls that found the durable end moved on", sum.advances, 1_000);
     report.count("durable rows given to a tail, each once and in order", sum.rows, 2_000);
@@ -53,8 +69,7 @@ fn beside(name: &str, seed: u64, polls: u64, sum: &mut Sum) -> Result<(), String
     let home = temporary_dir(Place::Memory)?;
     let store = home.path().join("store");
     let scenario = Scenario::named(name).ok_or("BUG: no such scenario")?;
-    // So that the reader finds something, and the store does not grow without bound while it looks.
-    let args = [name.into(), store.clone().into(), seed.to_string().into(), "1".into()];
+    let args = [name.into(), store.clone().into(), seed.to_string().into(), "1".into(), PACE.into()];
     let mut writer = Running::start(&args)?;
     for line in ["ready", "store", "table t"] {
         writer.wait_for(line)?;

@@ -75,13 +75,7 @@ fn on_one(kind: Kind, plan: &Plan) -> Report {
 }
 
 /// One new store, two lives, a power cut at the end of each.
-fn series(
-    mount: &mut Mount,
-    scenario: &Scenario,
-    seed: u64,
-    random: &mut Random,
-    sum: &mut Sum,
-) -> Result<(), String> {
+fn series(mount: &mut Mount, scenario: &Scenario, seed: u64, random: &mut Random, sum: &mut Sum) -> Result<(), String> {
     let store = mount.dir().join("store");
     if store.exists() {
         fs::remove_dir_all(&store).map_err(while_doing("removing a store"))?;

@@ -1,9 +1,9 @@
 //! What a child does until it is killed, each step said once it is acknowledged.
 
+use crate::world::chain;
 use crate::world::check::{Bytes, bytes_of};
 use crate::world::process::say;
 use crate::world::rows::Row;
-use crate::world::chain;
 use bulla::{Durability, Options, RowOptions, Store};
 use bulla_testkit::Random;
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 /// A way of working on a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "tables", what: "tables being created", segment_bytes_max: 4096, live: tables },
     Scenario { name: "stores", what: "stores being created", segment_bytes_max: 4096, live: stores },
     Scenario { name: "reopen", what: "closing and opening", segment_bytes_max: 16 << 10, live: reopen },
-    Scenario { name: "unsynced", what: "unsynced rows beside synced files", segment_bytes_max: 64 << 20, live: unsynced },
+    Scenario {
+        name: "unsynced",
+        what: "unsynced rows beside synced files",
+        segment_bytes_max: 64 << 20,
+        live: unsynced,
+    },
     Scenario { name: "recover", what: "recovery", segment_bytes_max: 4096, live: recover },
 ];
 
@@ -56,13 +62,20 @@ struct Work {
     options: Options,
     seed: u64,
     life: u32,
+    /// How long it rests after each append.
+    pace: Duration,
 }
 
-/// The child itself: `SCENARIO DIR SEED LIFE`. It ends only by a failure, or when there is nothing left to recover.
+/// The child itself: `SCENARIO DIR SEED LIFE`, and perhaps for how many microseconds it rests after each append. It ends only by a failure, or when there is nothing left to recover.
 pub(crate) fn live(name: &str, args: &[String]) -> ExitCode {
-    let (Some(scenario), [dir, seed, life]) = (Scenario::named(name), args) else { return ExitCode::from(2) };
-    let (Ok(seed), Ok(life)) = (seed.parse(), life.parse()) else { return ExitCode::from(2) };
-    let work = Work { dir: dir.into(), options: scenario.options(), seed, life };
+    let (Some(scenario), [dir, seed, life, rest @ ..]) = (Scenario::named(name), args) else {
+        return ExitCode::from(2);
+    };
+    let (Ok(seed), Ok(life), Ok(rest)) = (seed.parse(), life.parse(), rest.first().map_or(Ok(0), |rest| rest.parse()))
+    else {
+        return ExitCode::from(2);
+    };
+    let work = Work { dir: dir.into(), options: scenario.options(), seed, life, pace: Duration::from_micros(rest) };
     say("ready");
     match (scenario.live)(&work) {
         Ok(()) => ExitCode::SUCCESS,
@@ -104,6 +117,9 @@ impl Work {
         }
         say(&format!("ack {} {writer} {next} {}", table.name(), *next + len));
         *next += len;
+        if self.pace > Duration::ZERO {
+            thread::sleep(self.pace);
+        }
         Ok(())
     }
 }
@@ -249,7 +265,11 @@ fn unsynced(work: &Work) -> Result<(), bulla::Error> {
             table.append_batch_with(&rows, &RowOptions::new().durability(Durability::Flushed))?;
             next += len;
             say(&format!("flushed {next}"));
-            sync_other(&other, next).map_err(|source| bulla::Error::Io { action: "sync", path: other.clone(), source })?;
+            sync_other(&other, next).map_err(|source| bulla::Error::Io {
+                action: "sync",
+                path: other.clone(),
+                source,
+            })?;
         }
         if random.below(4) == 0 {
             table.sync()?;

@@ -46,9 +46,8 @@ fn fill(
     let seed = oracle.seed;
     let append = |durability, first: u64, len: u64| {
         let options = RowOptions::new().durability(durability);
-        let appended = bytes_of(store, name).and_then(|table| {
-            Ok(table.append_batch_with(&Row::batch(seed, 0, 0, first, len), &options)?)
-        });
+        let appended = bytes_of(store, name)
+            .and_then(|table| Ok(table.append_batch_with(&Row::batch(seed, 0, 0, first, len), &options)?));
         appended.map(drop).map_err(while_doing("filling a table to tear"))
     };
     let newest = || {
