@@ -33,7 +33,8 @@ use std::process::ExitCode;
 pub(crate) fn child(args: &[String]) -> Option<ExitCode> {
     let (first, rest) = args.split_first()?;
     (first == process::CHILD).then(|| {
-        if !rest.first().is_some_and(|what| what == lock::RACER) {
+        // A racer reads its input itself.
+        if rest.first().is_none_or(|what| what != lock::RACER) {
             process::end_with_parent();
         }
         match rest.split_first() {

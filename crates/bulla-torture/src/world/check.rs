@@ -20,19 +20,11 @@ pub(crate) type Bytes = Table<Vec<u8>, Raw>;
 pub(crate) struct Found {
     /// Logs with a torn tail that was set aside.
     pub(crate) torn: u64,
-    /// Logs whose newest segment had to be made again.
-    pub(crate) interrupted: u64,
-    /// Logs that ended with a footer.
-    pub(crate) sealed: u64,
-    /// Whether there was a store at all.
-    pub(crate) is_store: bool,
 }
 
 impl Found {
     pub(crate) fn add(&mut self, other: Self) {
         self.torn += other.torn;
-        self.interrupted += other.interrupted;
-        self.sealed += other.sealed;
     }
 }
 
@@ -58,14 +50,9 @@ pub(crate) fn after_harm(
         opened => opened.map_err(while_doing("opening after harm"))?,
     };
     recover(&store, oracle)?;
-    let mut found = Found { is_store: true, ..Found::default() };
+    let mut found = Found::default();
     for (name, report) in store.recovery() {
-        match report.tail {
-            TailKind::Torn => found.torn += 1,
-            TailKind::InterruptedCreation => found.interrupted += 1,
-            TailKind::Sealed => found.sealed += 1,
-            _ => {}
-        }
+        found.torn += u64::from(report.tail == TailKind::Torn);
         check_report(&name, &report)?;
     }
     drop(store);

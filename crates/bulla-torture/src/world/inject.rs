@@ -1,11 +1,11 @@
 //! System calls that fail one after the other, and a SIGKILL at each of them: strace counts them and steps in.
 
-use crate::plan::{Extent, Plan};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::work::spread;
-use crate::world::check::{after_harm, bytes_of};
+use crate::world::check::{Bytes, after_harm, bytes_of};
 use crate::world::copy::copy_dir;
-use crate::world::machine::{Place, has, temporary_dir};
+use crate::world::machine::{Place, call, has, temporary_dir};
 use crate::world::oracle::Oracle;
 use crate::world::process::{Running, say};
 use crate::world::rows::Row;
@@ -104,7 +104,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
 
 /// Whether one process may trace another here.
 fn try_strace() -> Result<(), String> {
-    crate::world::machine::call("strace", &["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"])
+    call("strace", &["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"])
 }
 
 /// One run with the `number`-th of `calls` harmed; whether there was one.
@@ -204,7 +204,7 @@ impl Script {
             for _ in 0..3 {
                 self.append(&store, 1)?;
             }
-            self.or_never_again(&store, |table| table.rotate())?;
+            self.or_never_again(&store, Bytes::rotate)?;
             self.append(&store, 4)?;
             bytes_of(&store, &format!("u{life}"))?;
             say(&format!("table u{life}"));
@@ -238,7 +238,7 @@ impl Script {
     fn or_never_again<T>(
         &mut self,
         store: &Store,
-        act: impl Fn(&crate::world::check::Bytes) -> Result<T, bulla::TableError>,
+        act: impl Fn(&Bytes) -> Result<T, bulla::TableError>,
     ) -> Result<(), bulla::Error> {
         let table = bytes_of(store, "t")?;
         let Err(error) = act(&table) else { return Ok(()) };

@@ -248,7 +248,7 @@ fn one_case(
         }
     };
     // Half of the stores go on as they are, the others are opened anew.
-    if let Some(store) = store.filter(|_| limit % 2 == 0) {
+    if let Some(store) = store.filter(|_| limit.is_multiple_of(2)) {
         if store.is_poisoned() {
             say("count poisoned");
         } else {

@@ -65,7 +65,7 @@ fn killed_holders(seed: u64, rounds: u64, turned_away: &mut u64) -> Result<(), S
 }
 
 /// Processes that all try at the same moment, round after round: exactly one wins, and appends a row.
-fn race_all(seed: u64, rounds: u64, races: &mut u64) -> Result<(), String> {
+fn race_all(seed: u64, rounds: u64, won: &mut u64) -> Result<(), String> {
     let home = temporary_dir(Place::Memory)?;
     let store = home.path().join("store");
     // Created before, so that they meet at the lock and not before it.
@@ -92,7 +92,7 @@ fn race_all(seed: u64, rounds: u64, races: &mut u64) -> Result<(), String> {
         if winners != 1 {
             return Err(format!("round {round}: {winners} processes had the lock"));
         }
-        *races += 1;
+        *won += 1;
     }
     drop(racers);
     after_harm(&store, &options(), &mut oracle, 2, &mut Random::new(seed)).map(drop)
@@ -110,12 +110,11 @@ pub(crate) fn race(args: &[String]) -> ExitCode {
     // Its parent's end is the end of these lines.
     for line in std::io::stdin().lines() {
         let Ok(line) = line else { return ExitCode::FAILURE };
-        match line.strip_prefix("go ").and_then(|round| round.parse().ok()) {
-            Some(round) => held = try_for(Path::new(dir), seed, round),
-            None => {
-                drop(held.take());
-                say("released");
-            }
+        if let Some(round) = line.strip_prefix("go ").and_then(|round| round.parse().ok()) {
+            held = try_for(Path::new(dir), seed, round);
+        } else {
+            drop(held.take());
+            say("released");
         }
     }
     ExitCode::SUCCESS

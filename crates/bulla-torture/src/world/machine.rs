@@ -97,10 +97,6 @@ impl Mount {
         self.home.path().join("mnt")
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     fn image(&self) -> PathBuf {
         self.home.path().join("image")
     }

@@ -33,8 +33,8 @@ impl Oracle {
 
     /// Takes a line of a child's: `store`, `table NAME`, `ack TABLE WRITER FROM TO`, or `flushed COUNT`. Whether it was
     /// one of these.
-    pub(crate) fn hear(&mut self, life: u32, line: &str) -> bool {
-        let words: Vec<_> = line.split(' ').collect();
+    pub(crate) fn hear(&mut self, life: u32, said: &str) -> bool {
+        let words: Vec<_> = said.split(' ').collect();
         match *words.as_slice() {
             ["store"] => self.is_store_acked = true,
             ["table", name] => self.ack_table(name),

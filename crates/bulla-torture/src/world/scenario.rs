@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 /// A way of working on a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// What it is, for the table of counts.
@@ -111,9 +111,10 @@ impl Work {
     /// Appends a batch, as durable as the table is, and says so.
     fn append(&self, table: &Bytes, writer: u32, next: &mut u64, len: u64) -> Result<(), bulla::Error> {
         let rows = Row::batch(self.seed, writer, self.life, *next, len);
-        match rows.as_slice() {
-            [row] => drop(table.append(row)?),
-            rows => drop(table.append_batch(rows)?),
+        if let [row] = rows.as_slice() {
+            table.append(row)?;
+        } else {
+            table.append_batch(&rows)?;
         }
         say(&format!("ack {} {writer} {next} {}", table.name(), *next + len));
         *next += len;
@@ -259,7 +260,7 @@ fn unsynced(work: &Work) -> Result<(), bulla::Error> {
     let mut other = work.dir.clone();
     other.set_extension("other");
     loop {
-        for _ in 0..1 + random.below(4) {
+        for _ in 0..=random.below(4) {
             let len = 1 + random.below(800);
             let rows = Row::batch(work.seed, 0, work.life, next, len);
             table.append_batch_with(&rows, &RowOptions::new().durability(Durability::Flushed))?;

@@ -77,7 +77,7 @@ fn tear(unsynced: &Unsynced, random: &mut Random) -> io::Result<()> {
         1 => overwrite(segment, place, &vec![0; random.below(400) as usize]),
         2 if place < end => flip(segment, place),
         _ => {
-            let garbage: Vec<u8> = (0..1 + random.below(1500)).map(|_| random.next_u64() as u8).collect();
+            let garbage: Vec<u8> = (0..=random.below(1500)).map(|_| random.next_u64() as u8).collect();
             overwrite(segment, end, &garbage)
         }
     }
