@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) const POLLER: &str = "poller";
 
 /// Microseconds that a writer rests after each append.
-const PACE: &str = "1000";
+const PACE: &str = "200";
 
 /// What a reader is set beside, how often it polls each store, and how many stores there are. A poll costs a look at every
 /// segment, so that beside a writer who rotates all the time there are more stores with fewer polls.
@@ -59,7 +59,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
     let sum = sum.into_inner().expect("BUG: a poll panicked");
     failures.into_inner().expect("BUG: a poll panicked").into_iter().for_each(|failure| report.fail(failure));
     report.count("polls of a reader in another process, beside a live writer", sum.polls, 20_000 * factor);
-    report.count("polls that found the durable end moved on", sum.advances, 1_000);
+    report.count("polls that found the durable end moved on", sum.advances, 300);
     report.count("durable rows given to a tail, each once and in order", sum.rows, 2_000);
     report.count("polls of a store that stood still, and in which nothing was created", sum.still, 400);
     report
