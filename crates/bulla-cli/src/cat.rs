@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let (Order::Ascending, true, Some(gap)) = (order, walk.has_ended, &lost) {
         printer.gap(gap)?;
     }
-    walk.has_gaps |= lost.is_some();
+    walk.is_damaged |= lost.is_some();
     printer.flush()?;
     note_undurable(snapshot.durable_end(), snapshot.end());
     let token = view.token(order, place::after(&walk, order, begin, &snapshot));

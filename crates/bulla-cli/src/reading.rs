@@ -1,7 +1,7 @@
 //! What the verbs that only read share: opening a table beside a live writer, and walking it in spite of damage.
 
 use crate::exit::{Exit, Failure};
-use crate::output::Printer;
+use crate::output::{Printer, note};
 use bulla::{Cursor, Gap, Item, LogError, Position, Query, RawView, Reader, Snapshot, TableInfo};
 use std::path::Path;
 
@@ -49,14 +49,14 @@ pub(crate) struct Walk {
     pub(crate) last: Option<(Position, Position)>,
     /// Whether nothing is left, as far as the walk could see.
     pub(crate) has_ended: bool,
-    /// Whether there were gaps.
-    pub(crate) has_gaps: bool,
+    /// Whether there were gaps, or segments of which not everything could be read although all records were.
+    pub(crate) is_damaged: bool,
 }
 
 impl Walk {
     /// The exit code of what was seen.
     pub(crate) fn exit(&self) -> Exit {
-        if self.has_gaps { Exit::Damaged } else { Exit::Done }
+        if self.is_damaged { Exit::Damaged } else { Exit::Done }
     }
 }
 
@@ -76,11 +76,22 @@ pub(crate) fn print_all(cursor: &mut Cursor, limit: u64, printer: &mut Printer) 
             }
             Item::Gap(gap) => {
                 printer.gap(&gap)?;
-                walk.has_gaps = true;
+                walk.is_damaged = true;
                 let last = Position(gap.positions.end.0.saturating_sub(1).max(gap.positions.start.0));
                 walk.last = Some((gap.positions.start, last));
             }
         }
     }
+    walk.is_damaged |= note_salvaged(cursor, printer)?;
     Ok(walk)
+}
+
+/// Names segments whose records were found without the header or index that should have led to them.
+fn note_salvaged(cursor: &Cursor, printer: &mut Printer) -> Result<bool, Failure> {
+    let is_salvaged = cursor.stats().segments_salvaged > 0;
+    if is_salvaged {
+        printer.flush()?;
+        note("bulla: a segment's header or index cannot be read; its records were looked for without");
+    }
+    Ok(is_salvaged)
 }

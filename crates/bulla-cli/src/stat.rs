@@ -136,6 +136,9 @@ fn measure(table: TableInfo, snapshot: &Snapshot, store: &Path) -> Result<(Table
                 Item::Gap(gap) => name_gap(&table.name, &gap),
             }
         }
+        if cursor.stats().segments_salvaged > 0 {
+            note(&format!("bulla: table {}: a segment's header or index cannot be read", table.name));
+        }
     }
     if let Some(gap) = &lost {
         name_gap(&table.name, gap);

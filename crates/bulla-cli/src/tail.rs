@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut walk = print_all(&mut snapshot.cursor(&query), u64::MAX, &mut printer)?;
     if let Some(gap) = &lost {
         printer.gap(gap)?;
-        walk.has_gaps = true;
+        walk.is_damaged = true;
     }
     printer.flush()?;
     if !arguments.follow {

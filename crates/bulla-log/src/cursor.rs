@@ -65,11 +65,13 @@ struct Current {
 struct Entry {
     positions: Range<Position>,
     offsets: Range<u64>,
+    /// Where what is wrong, if no frame is there.
+    hole: Option<(u64, WireError)>,
 }
 
 impl Entry {
     fn len(&self) -> u64 {
-        self.offsets.end - self.offsets.start
+        self.offsets.end.saturating_sub(self.offsets.start)
     }
 }
 
@@ -209,6 +211,9 @@ impl Cursor {
                     return Ok(true);
                 };
                 let opened = Arc::clone(&active.opened);
+                if let Some(error) = opened.file.header_error().filter(|_| !self.query.gaps) {
+                    return Err(error.into());
+                }
                 if self.wants_times(active.tally.times) || view.lost.is_some() {
                     self.begin_segment(opened);
                 } else {
@@ -248,6 +253,7 @@ impl Cursor {
 
     fn begin_segment(&mut self, opened: Arc<Opened>) {
         self.stats.segments_opened += 1;
+        self.stats.segments_salvaged += u64::from(opened.is_salvaged);
         self.window.clear();
         let pages = opened.pages();
         let ends = pages.iter().skip(1).map(|page| page.first).chain([opened.readable_end]);
@@ -289,12 +295,12 @@ impl Cursor {
         });
         let (entries, end_offset) = match read {
             Ok(read) => read,
-            Err(error) => return self.gap(page.first..end, error.into()),
+            Err(error) => return self.without_index(&opened, page.first..end, error),
         };
-        let wanted = self.wanted_entries(&entries, end, end_offset, opened.data_end);
-        if wanted.iter().any(|entry| entry.offsets.is_empty() || entry.len() > ENTRY_BYTES_MAX) {
+        let wanted = self.wanted_entries(&opened, &entries, end, end_offset);
+        if wanted.iter().any(|entry| entry.hole.is_none() && !(1..=ENTRY_BYTES_MAX).contains(&entry.len())) {
             let error = WireError::Invalid { what: "index page", field: "distance of offsets at", value: page.first.0 };
-            return self.gap(page.first..end, opened.file.error_at(page.offset, page.first, error).into());
+            return self.without_index(&opened, page.first..end, opened.file.error_at(page.offset, page.first, error));
         }
         if let Some(current) = &mut self.segment {
             current.entries = wanted;
@@ -302,16 +308,46 @@ impl Cursor {
         Ok(None)
     }
 
-    fn wanted_entries(&self, entries: &[IndexEntry], end: Position, end_offset: u64, data_end: u64) -> VecDeque<Entry> {
+    /// Goes on without the index of the segment, whose page for `positions` is damaged: by scanning the frames if gaps
+    /// are asked for.
+    fn without_index(
+        &mut self,
+        opened: &Arc<Opened>,
+        positions: Range<Position>,
+        error: SegmentError,
+    ) -> Result<Option<Gap>, LogError> {
+        if !self.query.gaps || !error.is_damage() || opened.is_in_memory() {
+            return self.gap(positions, error.into());
+        }
+        let shared = Arc::clone(&self.snapshot.view().shared);
+        let salvaged = shared.salvage(opened, &mut self.stats.bytes_read)?;
+        self.begin_segment(salvaged);
+        Ok(None)
+    }
+
+    fn wanted_entries(
+        &self,
+        opened: &Opened,
+        entries: &[IndexEntry],
+        end: Position,
+        end_offset: u64,
+    ) -> VecDeque<Entry> {
         let followers = entries.iter().skip(1).map(|entry| (entry.first, entry.offset)).chain([(end, end_offset)]);
         let both = entries.iter().zip(followers);
         // An index may go on behind where the next segment begins; what it says of that part counts for nothing.
         both.filter(|(entry, (next, _))| {
             entry.first < self.rest.end.min(end) && *next > self.rest.start && self.wants_times(entry.times)
         })
-        .map(|(entry, (next, end_offset))| Entry {
-            positions: entry.first..next.min(end),
-            offsets: entry.offset..end_offset.min(data_end),
+        .map(|(entry, (next, end_offset))| {
+            let (positions, offsets) = (entry.first..next.min(end), entry.offset..end_offset.min(opened.data_end));
+            match opened.hole_before(end_offset) {
+                Some(hole) if hole.positions.start == entry.first && !hole.positions.is_empty() => {
+                    Entry { positions, offsets, hole: Some(hole.bad.clone()) }
+                }
+                // Bad bytes with no position among them lie between its frames and the next entry's.
+                Some(hole) => Entry { positions, offsets: offsets.start..hole.offsets.start, hole: None },
+                None => Entry { positions, offsets, hole: None },
+            }
         })
         .collect()
     }
@@ -324,6 +360,12 @@ impl Cursor {
         let offsets = entry.offsets.clone();
         // What was filtered out between the last entry and this one needs no account.
         self.skip_to(&entry.positions);
+        if let Some((offset, error)) = &entry.hole {
+            let positions = entry.positions.clone();
+            let cause = opened.file.error_at(*offset, positions.start, error.clone()).into();
+            self.spans.push_back(FrameSpan::Gap { positions, cause });
+            return Ok(());
+        }
         let ahead = self.wanted_reach(offsets.clone());
         self.window.load(&opened.file, &offsets, ahead, &mut self.stats)?;
         self.spans = parse_frames(&opened.file, &self.window, &offsets, &entry.positions);
@@ -336,14 +378,20 @@ impl Cursor {
         let mut reach = offsets;
         if self.query.order == Order::Ascending {
             for entry in &current.entries {
-                if entry.offsets.start > reach.end || entry.offsets.end - reach.start > Window::BYTES {
+                if entry.hole.is_some()
+                    || entry.offsets.start > reach.end
+                    || entry.offsets.end - reach.start > Window::BYTES
+                {
                     break;
                 }
                 reach.end = entry.offsets.end;
             }
         } else {
             for entry in current.entries.iter().rev() {
-                if entry.offsets.end < reach.start || reach.end - entry.offsets.start > Window::BYTES {
+                if entry.hole.is_some()
+                    || entry.offsets.end < reach.start
+                    || reach.end - entry.offsets.start > Window::BYTES
+                {
                     break;
                 }
                 reach.start = entry.offsets.start;

@@ -3,7 +3,7 @@
 use crate::error::LogError;
 use crate::query::ReadStats;
 use bulla_segment::{SegmentError, SegmentFile};
-use bulla_wire::{FRAME_ALIGNMENT, FrameHeader, Position, Role, WireError, find_frame};
+use bulla_wire::{FRAME_ALIGNMENT, FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, FrameSeed, Position, Role, WireError};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -86,9 +86,14 @@ pub(crate) fn parse_frames(
         let header = match FrameHeader::decode(rest, file.seed(), offset) {
             Ok(header) => header,
             Err(error) => {
-                let found = find_frame(bytes, offsets.start, offset + FRAME_ALIGNMENT, file.seed());
+                if error.is_newer() {
+                    bad = Some((offset, error));
+                    break;
+                }
                 bad.get_or_insert((offset, error));
-                let Some((next, _)) = found else { break };
+                let Some(next) = next_header(bytes, offsets.start, offset + FRAME_ALIGNMENT, file.seed()) else {
+                    break;
+                };
                 offset = next;
                 continue;
             }
@@ -116,6 +121,18 @@ pub(crate) fn parse_frames(
         spans.push_back(gap_span(file, expected..positions.end, bad, offset));
     }
     spans
+}
+
+/// Where the next header is whose checksum holds, also one of a later version: nothing may be called damage behind it.
+fn next_header(bytes: &[u8], start: u64, from: u64, seed: &FrameSeed) -> Option<u64> {
+    let index = usize::try_from(from.checked_sub(start)?).ok()?;
+    let candidates = bytes.get(index..)?.windows(FRAME_HEADER_LEN as usize).step_by(FRAME_ALIGNMENT as usize);
+    let mut offsets = (from..).step_by(FRAME_ALIGNMENT as usize).zip(candidates);
+    let found = offsets.find(|(offset, candidate)| {
+        candidate.starts_with(&FRAME_MAGIC)
+            && FrameHeader::decode(candidate, seed, *offset).map_or_else(|error| error.is_newer(), |_| true)
+    });
+    found.map(|(offset, _)| offset)
 }
 
 fn gap_span(file: &SegmentFile, positions: Range<Position>, bad: Option<(u64, WireError)>, offset: u64) -> FrameSpan {

@@ -10,7 +10,7 @@ use crate::error::{LogError, io};
 use crate::view::Sealed;
 use bulla_segment::{NEXT_TEMPORARY, SegmentFile, parse_segment_file_name, segment_file_name};
 use bulla_vfs::{Host, OpenMode};
-use bulla_wire::Position;
+use bulla_wire::{Position, SegmentNumber};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,6 +44,24 @@ impl Inventory {
 
     pub(crate) fn newest(&self) -> Result<Position, LogError> {
         self.bases.last().copied().ok_or_else(|| LogError::NotFound { dir: self.dir.clone() })
+    }
+
+    /// The segment at `base`, whose header is unreadable, opened with what the header of the nearest readable one says
+    /// of both; `None` if there is none or no frame bears it out.
+    pub(crate) fn open_without_header(&self, host: &Host, base: Position) -> Result<Option<SegmentFile>, LogError> {
+        let Some(at) = self.bases.iter().position(|found| *found == base) else { return Ok(None) };
+        for distance in 1..self.bases.len() {
+            for index in [at.checked_sub(distance), at.checked_add(distance)].into_iter().flatten() {
+                let Some(path) = self.bases.get(index).map(|base| self.path(*base)) else { continue };
+                let Ok(neighbour) = SegmentFile::open(host, &path, OpenMode::Read) else { continue };
+                let (header, distance) = (neighbour.header(), distance as u64);
+                let (up, down) = (header.number.0.checked_add(distance), header.number.0.checked_sub(distance));
+                let Some(number) = (if index < at { up } else { down }) else { continue };
+                let found = SegmentFile::open_without_header(host, &self.path(base), header, SegmentNumber(number))?;
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// Forgets what lies wholly below the floor (I2).

@@ -74,6 +74,9 @@ pub struct Gap {
 pub struct ReadStats {
     /// Segments whose footer or index was looked at.
     pub segments_opened: u64,
+    /// Segments of which the header or the index was unreadable, so that the frames had to be found without. Each may
+    /// count more than once.
+    pub segments_salvaged: u64,
     /// Index pages read from files.
     pub index_pages_read: u64,
     /// Frames whose body was read and checked.

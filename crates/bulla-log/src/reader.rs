@@ -5,7 +5,8 @@
 //! - D1. It takes no lock, creates nothing and changes nothing.
 //! - D2. A snapshot holds whole valid frames, durable or not; [`Snapshot::durable`] ends at the highest durable end that
 //!   could be read.
-//! - D3. A damaged log still opens: what validates can be read, the rest are gaps, segments that are missing included.
+//! - D3. A damaged log still opens: what validates can be read, also behind a bad place if it was proven durable, and in
+//!   a segment without a readable header; the rest are gaps, segments that are missing included.
 //! - D4. Looking again costs what was appended since, unless the writer recovered meanwhile.
 //! - D5. A writer at work is never taken for damage: what looks damaged is looked at until two looks agree.
 
@@ -13,7 +14,9 @@ use crate::error::LogError;
 use crate::inventory::Inventory;
 use crate::snapshot::Snapshot;
 use crate::view::{ActiveView, Opened, Shared, View};
-use bulla_segment::{Active, Extent, FrameScanner, Newest, Scanned, SegmentFile, Sequence, Stop, Tail, Verdict};
+use bulla_segment::{
+    Active, Extent, FrameScanner, Hole, Newest, Salvage, Scanned, SegmentFile, Sequence, Stop, Tail, Verdict,
+};
 use bulla_vfs::sync::{Mutex, PoisonError};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, LogId, Position, WireError};
@@ -72,6 +75,8 @@ struct Growing {
     file: SegmentFile,
     extent: Extent,
     sequence: Sequence,
+    /// Bad places between the frames of the extent.
+    holes: Arc<[Hole]>,
     /// The last data frame, to notice that a recovery replaced it.
     last: Option<(u64, FrameHeader)>,
     /// What lay behind the last frame before a scan that found nothing new there, to notice at little cost that nothing
@@ -179,28 +184,39 @@ fn look(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, L
         let end = lost.start;
         return Ok(Seen { bases, view: Arc::new(view(end, end, None, Some(lost), end)), growing: None });
     }
+    let base = file.header().base;
+    let header_lost = file.header_error().map(|_| base..base);
     if let Some(summary) = file.read_summary()? {
         let end = summary.footer.end;
         // A page that cannot be read is what a crash leaves of an index, or damage of it alone: the frames are scanned
         // instead.
         let active = Active::from_close(file.clone(), &summary);
         if summary.is_sealed && active.is_ok() {
-            return Ok(Seen { bases, view: Arc::new(view(end, end, None, None, end)), growing: None });
+            return Ok(Seen { bases, view: Arc::new(view(end, end, None, header_lost, end)), growing: None });
         }
         if let Ok(active) = active {
-            let growing = Growing::new(file, active.extent, Sequence::after_close(end, summary.epoch))?;
-            let view = view(end, end, Some(growing.view(end)), None, growing.file.header().base);
+            let sequence = Sequence::after_close(end, summary.epoch);
+            let growing = Growing::new(file, active.extent, Arc::default(), sequence)?;
+            let view = view(end, end, Some(growing.view(end)), header_lost, base);
             return Ok(Seen { bases, view: Arc::new(view), growing: Some(growing) });
         }
     }
     let (tail, lost) = steady_tail(&file)?;
-    let end = tail.end();
     // A footer may be there, with zeros behind it that a rotation has not cut yet, or never will if it was killed. A
     // footer is found by the end of its file, so the records are read without it.
-    let durable_end = tail.proven_end(Position::ZERO).min(end);
-    let growing = Growing::new(file, tail.extent, tail.sequence)?;
-    let reach = lost.as_ref().map_or(end, |lost| lost.end);
-    let view = view(end, durable_end, Some(growing.view(reach)), lost, growing.file.header().base);
+    let proven = tail.proven_end(Position::ZERO);
+    let (extent, holes) = match &lost {
+        Some(lost) => {
+            let salvage = Salvage::scan(&file, &tail, lost.end)?;
+            (salvage.extent, salvage.holes.into())
+        }
+        None => (tail.extent, Arc::default()),
+    };
+    let end = extent.end;
+    let growing = Growing::new(file, extent, holes, tail.sequence)?;
+    let lost = lost.or(header_lost);
+    let reach = lost.as_ref().map_or(end, |lost| lost.end.max(end));
+    let view = view(end, proven.min(end), Some(growing.view(reach)), lost, base);
     Ok(Seen { bases, view: Arc::new(view), growing: Some(growing) })
 }
 
@@ -217,6 +233,9 @@ fn newest_readable(host: &Host, inventory: &mut Inventory) -> Result<(SegmentFil
             Ok(Newest::Interrupted) if base == newest => {}
             Ok(Newest::Interrupted) => lost = Some(base..newest.next().unwrap_or(newest)),
             Err(error) if error.is_damage() => {
+                if let Some(file) = inventory.open_without_header(host, base)? {
+                    return Ok((file, lost));
+                }
                 lost = Some(base..newest.next().unwrap_or(newest));
                 first_error.get_or_insert(error);
             }
@@ -247,13 +266,17 @@ impl Seen {
     /// Reads on in the active segment; `false` if it is not what it was, so that everything must be looked at again.
     fn grow(&mut self, host: &Host) -> Result<bool, LogError> {
         let Some(growing) = &mut self.growing else { return Ok(true) };
+        // A writer's work may have been taken for damage.
+        if self.view.lost.is_some() {
+            return Ok(false);
+        }
         let behind = growing.look_behind()?;
-        if growing.behind.as_ref() == Some(&behind) && self.view.lost.is_none() {
+        if growing.behind.as_ref() == Some(&behind) {
             return Ok(true);
         }
         // The name may belong to another file by now, if a pack or a recovery replaced it.
         let current = SegmentFile::open(host, growing.file.path(), OpenMode::Read)?;
-        if current.header() != growing.file.header() || self.view.lost.is_some() {
+        if current.header() != growing.file.header() {
             return Ok(false);
         }
         growing.file = current;
@@ -286,15 +309,16 @@ impl Seen {
 }
 
 impl Growing {
-    fn new(file: SegmentFile, extent: Extent, sequence: Sequence) -> Result<Self, LogError> {
-        let mut growing = Self { file, extent, sequence, last: None, behind: None };
+    fn new(file: SegmentFile, extent: Extent, holes: Arc<[Hole]>, sequence: Sequence) -> Result<Self, LogError> {
+        let mut growing = Self { file, extent, sequence, holes, last: None, behind: None };
         growing.find_last()?;
         Ok(growing)
     }
 
     fn view(&self, reach: Position) -> ActiveView {
         let positions = self.file.header().base..reach;
-        let opened = Opened::in_memory(self.file.clone(), &self.extent, positions, self.extent.end_offset);
+        let holes = Arc::clone(&self.holes);
+        let opened = Opened::in_memory(self.file.clone(), &self.extent, holes, positions, self.extent.end_offset);
         ActiveView { opened: Arc::new(opened), tally: self.extent.tally }
     }
 

@@ -65,7 +65,7 @@ impl Snapshot {
     /// Where a walk ends: behind the last record, or behind what is known to be lost there.
     pub(crate) fn reach(&self) -> Position {
         match &self.view.lost {
-            Some(lost) if self.end == self.view.end => lost.end,
+            Some(lost) if self.end == self.view.end => lost.end.max(self.end),
             _ => self.end,
         }
     }
@@ -100,7 +100,8 @@ impl Snapshot {
         Self { view: Arc::clone(&self.view), end: self.end.min(self.view.durable_end) }
     }
 
-    /// Whether positions that were proven durable are known to be gone from the end of the log.
+    /// Whether the newest segment, or one that must have followed it, is known to be damaged: positions of it that were
+    /// proven durable cannot be read, or its header cannot. What is wrong in older ones, a walk finds.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.view.lost.is_some()
@@ -121,10 +122,12 @@ impl Snapshot {
         if position < self.floor() {
             return Err(LogError::Pruned { below: self.floor() });
         }
-        let query = Query { from: Some(position), to: position.next(), engine: true, ..Query::new() };
+        // A walk that names gaps also reaches a record whose neighbours are damaged.
+        let query = Query { from: Some(position), to: position.next(), engine: true, gaps: true, ..Query::new() };
         match self.cursor(&query).next().transpose()? {
             Some(Item::Record(record)) => Ok(Some(read(&record))),
-            Some(Item::Gap(_)) | None => Ok(None),
+            Some(Item::Gap(gap)) => Err(gap.cause),
+            None => Ok(None),
         }
     }
 

@@ -7,8 +7,9 @@
 //! - V3. Bounds of a sealed segment are read once and kept: 16 bytes each. Its pages are read when needed and not kept.
 
 use crate::error::LogError;
+use crate::inventory::Inventory;
 use crate::query::SegmentInfo;
-use bulla_segment::{Extent, SegmentError, SegmentFile, Tail, Tally};
+use bulla_segment::{Extent, Hole, Salvage, SegmentError, SegmentFile, Tail, Tally};
 use bulla_vfs::sync::{Mutex, PoisonError};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{Footer, IndexEntry, LogId, PageRef, Position, SegmentNumber, WireError};
@@ -29,7 +30,8 @@ pub(crate) struct View {
     pub(crate) floor: Position,
     pub(crate) end: Position,
     pub(crate) durable_end: Position,
-    /// Positions above the end that were proven durable and cannot be read.
+    /// Positions of the newest segment, or above it, that were proven durable and cannot be read: from the first to the
+    /// last, whatever can be read between. Empty if only its header cannot be read.
     pub(crate) lost: Option<Range<Position>>,
 }
 
@@ -60,6 +62,8 @@ pub(crate) struct Opened {
     /// Where the data frames end.
     pub(crate) data_end: u64,
     pub(crate) index: Index,
+    /// Whether the header or the index was made up for.
+    pub(crate) is_salvaged: bool,
 }
 
 /// Where the index of a segment is.
@@ -67,8 +71,8 @@ pub(crate) struct Opened {
 pub(crate) enum Index {
     /// In pages of the file, named by the footer.
     Footer(Box<Footer>),
-    /// In memory: full pages, and the last, partial one.
-    Memory { pages: Vec<Arc<[IndexEntry]>>, refs: OnceLock<Vec<PageRef>> },
+    /// In memory: full pages, and the last, partial one. Entries may stand for holes.
+    Memory { pages: Vec<Arc<[IndexEntry]>>, refs: OnceLock<Vec<PageRef>>, holes: Arc<[Hole]> },
 }
 
 /// The active segment as far as it was published.
@@ -84,33 +88,53 @@ impl Shared {
     }
 
     /// Opens a sealed segment, or finds it still open from the last time; `bytes_read` counts what that took.
-    /// `lenient` accepts a segment whose footer is unreadable by scanning its frames.
+    /// `lenient` accepts a segment whose header or footer is unreadable, the latter by scanning its frames.
     pub(crate) fn open(&self, sealed: &Sealed, lenient: bool, bytes_read: &mut u64) -> Result<Arc<Opened>, LogError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = open.iter().position(|opened| opened.positions == sealed.positions) {
+        if let Some(found) =
+            open.iter().position(|opened| opened.positions == sealed.positions && (lenient || !opened.is_salvaged))
+        {
             let opened = open.remove(found);
             open.push(Arc::clone(&opened));
             return Ok(opened);
         }
         // The lock is not held while the disk is read: it may take long, and others have their own segments to open.
         drop(open);
-        let opened = Arc::new(self.read_sealed(sealed, lenient, bytes_read)?);
+        Ok(self.keep(self.read_sealed(sealed, lenient, bytes_read)?))
+    }
+
+    /// Keeps a segment open for the next reader, in place of an earlier opening.
+    fn keep(&self, opened: Opened) -> Arc<Opened> {
+        let opened = Arc::new(opened);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|other| other.positions != opened.positions);
         if open.len() >= OPEN_SEGMENTS_MAX {
             open.remove(0);
         }
         open.push(Arc::clone(&opened));
-        Ok(opened)
+        opened
+    }
+
+    /// Opens again by scanning its frames a segment whose index turned out to be unreadable.
+    pub(crate) fn salvage(&self, opened: &Opened, bytes_read: &mut u64) -> Result<Arc<Opened>, LogError> {
+        Ok(self.keep(Opened::salvaged(opened.file.clone(), opened.positions.clone(), bytes_read)?))
+    }
+
+    /// The file of a sealed segment; `lenient` accepts an unreadable header.
+    fn open_file(&self, sealed: &Sealed, lenient: bool) -> Result<SegmentFile, LogError> {
+        let error = match SegmentFile::open(&self.host, &sealed.path, OpenMode::Read) {
+            Err(error) if error.is_not_found() => {
+                return Err(LogError::Missing { dir: self.dir.clone(), position: sealed.positions.start });
+            }
+            Err(error) if lenient && error.is_damage() => error,
+            opened => return Ok(opened?),
+        };
+        let inventory = Inventory::read(&self.host, &self.dir)?;
+        inventory.open_without_header(&self.host, sealed.positions.start)?.ok_or_else(|| error.into())
     }
 
     fn read_sealed(&self, sealed: &Sealed, lenient: bool, bytes_read: &mut u64) -> Result<Opened, LogError> {
-        let file = SegmentFile::open(&self.host, &sealed.path, OpenMode::Read).map_err(|error| {
-            if error.is_not_found() {
-                LogError::Missing { dir: self.dir.clone(), position: sealed.positions.start }
-            } else {
-                error.into()
-            }
-        })?;
+        let file = self.open_file(sealed, lenient)?;
         *bytes_read += file.frames_offset();
         let no_footer =
             |value| WireError::Invalid { what: "footer", field: "end position unlike the next base", value };
@@ -129,14 +153,10 @@ impl Shared {
                 *bytes_read += file.file_len()?.saturating_sub(footer.offset);
                 let positions = sealed.positions.clone();
                 let (data_end, readable_end) = (footer.data_end, footer.end);
-                Ok(Opened { file, positions, readable_end, data_end, index: Index::Footer(Box::new(footer)) })
+                let (is_salvaged, index) = (file.header_error().is_some(), Index::Footer(Box::new(footer)));
+                Ok(Opened { file, positions, readable_end, data_end, index, is_salvaged })
             }
-            Err(_) if lenient => {
-                let tail = Tail::scan(&file)?;
-                *bytes_read += tail.bytes_read;
-                let data_end = tail.extent.end_offset;
-                Ok(Opened::in_memory(file, &tail.extent, sealed.positions.clone(), data_end))
-            }
+            Err(_) if lenient => Opened::salvaged(file, sealed.positions.clone(), bytes_read),
             Err(error) => {
                 let len = file.file_len()?;
                 Err(file.error_at(len, sealed.positions.start, error).into())
@@ -171,14 +191,44 @@ impl Sealed {
 impl Opened {
     /// A segment whose index is in memory. The extent may hold frames beyond `data_end`, which are not there yet;
     /// `positions` may reach beyond what the extent holds: the rest is lost.
-    pub(crate) fn in_memory(file: SegmentFile, extent: &Extent, positions: Range<Position>, data_end: u64) -> Self {
+    pub(crate) fn in_memory(
+        file: SegmentFile,
+        extent: &Extent,
+        holes: Arc<[Hole]>,
+        positions: Range<Position>,
+        data_end: u64,
+    ) -> Self {
         let (full, last) = extent.index();
         let mut pages = full.to_vec();
         if !last.is_empty() {
             pages.push(last.into());
         }
         let readable_end = extent.end.min(positions.end);
-        Self { file, positions, readable_end, data_end, index: Index::Memory { pages, refs: OnceLock::new() } }
+        let (is_salvaged, index) =
+            (file.header_error().is_some(), Index::Memory { pages, refs: OnceLock::new(), holes });
+        Self { file, positions, readable_end, data_end, index, is_salvaged }
+    }
+
+    /// A sealed segment without its footer: whatever frames of it are valid, since all of it was durable.
+    fn salvaged(file: SegmentFile, positions: Range<Position>, bytes_read: &mut u64) -> Result<Self, LogError> {
+        let tail = Tail::scan(&file)?;
+        let salvage = Salvage::scan(&file, &tail, positions.end)?;
+        *bytes_read += tail.bytes_read + salvage.bytes_read;
+        let data_end = salvage.extent.end_offset;
+        let opened = Self::in_memory(file, &salvage.extent, salvage.holes.into(), positions, data_end);
+        Ok(Self { is_salvaged: true, ..opened })
+    }
+
+    /// Whether the index was made from the frames, or belongs to the active segment.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.index, Index::Memory { .. })
+    }
+
+    /// The hole between frames that ends at this offset.
+    pub(crate) fn hole_before(&self, offset: u64) -> Option<&Hole> {
+        let Index::Memory { holes, .. } = &self.index else { return None };
+        let found = holes.binary_search_by_key(&offset, |hole| hole.offsets.end).ok()?;
+        holes.get(found)
     }
 
     /// The pages of the index.
@@ -186,7 +236,7 @@ impl Opened {
         match &self.index {
             Index::Footer(footer) => &footer.pages,
             // Pages in memory have no place in the file; their ordinal stands in for it.
-            Index::Memory { pages, refs } => refs.get_or_init(|| {
+            Index::Memory { pages, refs, .. } => refs.get_or_init(|| {
                 pages.iter().zip(0..).filter_map(|(page, ordinal)| PageRef::of(page, ordinal)).collect()
             }),
         }

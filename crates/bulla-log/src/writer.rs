@@ -339,7 +339,8 @@ impl Writer {
     pub(crate) fn view(&self, shared: &Arc<Shared>) -> View {
         let active = self.active.as_ref().map(|active| {
             let positions = active.file.header().base..self.written_end;
-            let opened = Opened::in_memory(active.file.clone(), &active.extent, positions, self.pending_offset);
+            let opened =
+                Opened::in_memory(active.file.clone(), &active.extent, Arc::default(), positions, self.pending_offset);
             ActiveView { opened: Arc::new(opened), tally: self.written_tally }
         });
         View {

@@ -5,12 +5,12 @@
 //!
 //! # Invariants
 //!
-//! - E1. Only data frames count. A run of frames counts with its last one.
+//! - E1. Only data frames count. A run of frames counts with its last one, but for what is salvaged from damage.
 //! - E2. [`Extent::rollback`] gives exactly what the extent was at the mark.
 //! - E3. Full pages are shared and never change; only entries of the last, partial page do.
 
 use bulla_wire::limits::INDEX_PAGE_ENTRIES_MAX;
-use bulla_wire::{FrameHeader, IndexBuilder, IndexEntry, Position, TimeBounds};
+use bulla_wire::{FrameHeader, IndexBuilder, IndexEntry, Position, Time, TimeBounds};
 use std::sync::Arc;
 
 const PAGE: usize = INDEX_PAGE_ENTRIES_MAX as usize;
@@ -112,6 +112,17 @@ impl Extent {
         self.tally.times.merge(header.times);
     }
 
+    /// Goes on at `offset` with position `next`, although the last frame ends before. An entry of its own stands for
+    /// positions that are passed over, whatever the times; the next frame begins another.
+    pub(crate) fn skip_to(&mut self, next: Position, offset: u64) {
+        if next > self.end {
+            let times = TimeBounds { min: Time(i64::MIN), max: Time(i64::MAX) };
+            self.push_entry(IndexEntry { first: self.end, times, offset: self.end_offset });
+        }
+        self.builder = IndexBuilder::default();
+        (self.end, self.end_offset) = (next, offset);
+    }
+
     /// Remembers the present state.
     #[must_use]
     pub fn mark(&self) -> ExtentMark {
@@ -162,7 +173,7 @@ impl Extent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bulla_wire::{Codec, Epoch, Role, Time};
+    use bulla_wire::{Codec, Epoch, Role};
 
     fn frame(extent: &Extent, bytes: u32) -> FrameHeader {
         let time = Time(extent.end_offset.cast_signed());

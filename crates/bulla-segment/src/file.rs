@@ -2,15 +2,17 @@
 //!
 //! # Invariants
 //!
-//! - S1. A file of this type has a valid header whose base position is the one in its name.
+//! - S1. A file of this type has a valid header whose base position is the one in its name; or, opened by
+//!   [`SegmentFile::open_without_header`] for reading alone, one made up from its neighbour's, and says so.
 //! - S2. A segment appears under its name only with its header whole and synced.
 //! - S3. Writes are positional; nothing is ever appended by the system's choice of place.
 
 use crate::error::{SegmentError, io};
 use crate::names::{NEXT_TEMPORARY, parse_segment_file_name, segment_file_name};
+use crate::scan::FrameScanner;
 use bulla_vfs::{Host, OpenMode, VfsFile, read_up_to_at, write_all_at};
 use bulla_wire::limits::FRONTIER_HASHES_MAX;
-use bulla_wire::{FrameSeed, Position, SEGMENT_HEADER_LEN_MIN, SegmentHeader, WireError};
+use bulla_wire::{Epoch, FrameSeed, Position, SEGMENT_HEADER_LEN_MIN, SegmentHeader, SegmentNumber, WireError};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub struct SegmentFile {
     file: Arc<dyn VfsFile>,
     header: Arc<SegmentHeader>,
     seed: FrameSeed,
+    /// What is wrong with the header in the file, if the one here was made up for it.
+    header_error: Option<WireError>,
 }
 
 /// What opening the newest segment of a log found.
@@ -94,6 +98,38 @@ impl SegmentFile {
         Err(error)
     }
 
+    /// Opens a segment whose header is unreadable for reading: what its frames are checked against is taken from
+    /// `neighbour`, a header of the same log, the segment's `number` and its name. Floor, epoch and tree are then not
+    /// known. `None` unless the header is damaged and a frame bears the guess out.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Io`], or [`SegmentError::Newer`] for what a later version wrote.
+    pub fn open_without_header(
+        host: &Host,
+        path: &Path,
+        neighbour: &SegmentHeader,
+        number: SegmentNumber,
+    ) -> Result<Option<Self>, SegmentError> {
+        let (file, header) = open_and_decode(host, path, OpenMode::Read)?;
+        let (Err(error), Some(base)) = (header, base_in_name(path)) else { return Ok(None) };
+        if error.is_newer() || error.is_unsupported() {
+            return Err(header_error(path, error));
+        }
+        let made_up = SegmentHeader {
+            number,
+            base,
+            floor: neighbour.floor.min(base),
+            epoch: Epoch(0),
+            root: [0; 32],
+            frontier: Vec::new(),
+            ..neighbour.clone()
+        };
+        let mut segment = Self::new(path.into(), file, made_up);
+        segment.header_error = Some(error);
+        Ok(segment.holds_frames()?.then_some(segment))
+    }
+
     /// S1.
     fn named(path: &Path, file: Arc<dyn VfsFile>, header: SegmentHeader) -> Result<Self, SegmentError> {
         if base_in_name(path).is_some_and(|base| base != header.base) {
@@ -106,7 +142,27 @@ impl SegmentFile {
 
     fn new(path: Arc<Path>, file: Arc<dyn VfsFile>, header: SegmentHeader) -> Self {
         let seed = header.seed();
-        Self { path, file, header: Arc::new(header), seed }
+        Self { path, file, header: Arc::new(header), seed, header_error: None }
+    }
+
+    /// What is wrong with the header in the file, if it was opened
+    /// [without one](Self::open_without_header).
+    #[must_use]
+    pub fn header_error(&self) -> Option<SegmentError> {
+        self.header_error.clone().map(|error| self.error_at(0, self.header.base, error))
+    }
+
+    /// Whether a valid frame header lies anywhere where frames may.
+    ///
+    /// # Errors
+    ///
+    /// [`SegmentError::Io`], or [`SegmentError::Newer`] if only a later version's was found.
+    pub fn holds_frames(&self) -> Result<bool, SegmentError> {
+        let mut scanner = FrameScanner::new(self, self.frames_offset())?;
+        if scanner.resync(None)? {
+            return Ok(true);
+        }
+        scanner.passed_newer().map_or(Ok(false), Err)
     }
 
     /// Where the file is.

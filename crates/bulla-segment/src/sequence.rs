@@ -58,6 +58,11 @@ impl Sequence {
         self.durable_end.max(self.met.1)
     }
 
+    /// Epoch and durable end that the next frame must reach.
+    pub(crate) fn order(&self) -> (Epoch, Position) {
+        (self.epoch, self.durable_end)
+    }
+
     /// Remembers what was met by `later`, which went on from here.
     pub(crate) fn learn(&mut self, later: &Self) {
         self.met = (later.epoch(), later.durable_end());
