@@ -1,7 +1,7 @@
 //! Any bytes as an entry or as the payload of an engine record: what decodes has one encoding.
 #![no_main]
 
-use bulla_chain::{Digest, Entry, Genesis, Recovery, Seal};
+use bulla_chain::{Break, Digest, Entry, Genesis, Recovery, Seal};
 use bulla_fuzz::compare;
 use bulla_reference as reference;
 use libfuzzer_sys::fuzz_target;
@@ -43,6 +43,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(found.map_err(compare::engine_class), reference::Recovery::read(data), "{recovery:?}");
     if let Ok(recovery) = recovery {
         assert_eq!(recovery.encode(), data);
+    }
+
+    if let Ok(broken) = Break::decode(data) {
+        assert_eq!(broken.encode(), data);
     }
 
     let Some(bytes) = data.first_chunk::<{ Entry::LEN }>() else { return };

@@ -14,12 +14,14 @@
 //! # Not here
 //!
 //! Where such a record must stand and whether it agrees with its neighbours (`bulla-log`). Receipts for pruned and
-//! erased records, freezes and breaks have kinds already, but version 1 of this crate does not write them.
+//! erased records and freezes have kinds already, but version 1 of this crate does not write them.
 
+mod r#break;
 mod genesis;
 mod recovery;
 mod seal;
 
+pub use r#break::Break;
 pub use genesis::{Genesis, Predecessor};
 pub use recovery::Recovery;
 pub use seal::Seal;

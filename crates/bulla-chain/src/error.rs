@@ -107,6 +107,9 @@ pub enum EngineRecordError {
     /// A digest of bytes set aside although there are none.
     #[error("a digest of quarantined bytes although there are none")]
     QuarantineWithoutBytes,
+    /// Lost positions that fall, or lie behind what follows them.
+    #[error("positions {from} to {to} would be lost before position {resumes_at}")]
+    Lost { from: u64, to: u64, resumes_at: u64 },
     /// Bytes set aside without the digest of them. Only a writer can get this wrong.
     #[error("{bytes} quarantined bytes without their digest")]
     BytesWithoutQuarantine { bytes: u64 },

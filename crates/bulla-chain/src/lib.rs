@@ -6,7 +6,7 @@
 //! over it, stays what it was. [`Frontier`] takes leaves one after another and gives the [`TreeHead`], the pair of
 //! size and root that commits to everything appended so far.
 //!
-//! The engine's own records ([`Genesis`], [`Seal`], [`Recovery`]) are payloads like any other, and so under the tree
+//! The engine's own records ([`Genesis`], [`Seal`], [`Recovery`], [`Break`]) are payloads like any other, and so under the tree
 //! as well; their bytes are defined here because what they commit to is.
 //!
 //! Bytes: docs/FORMAT.md, "Hashing", "Frontier and tree head" and "Engine records".
@@ -74,7 +74,7 @@ mod sha256;
 mod tree;
 
 pub use digest::{Digest, StreamDigest, body_digest, salted_body_digest};
-pub use engine::{Genesis, Predecessor, Recovery, Seal};
+pub use engine::{Break, Genesis, Predecessor, Recovery, Seal};
 pub use entry::Entry;
 pub use error::{EngineRecordError, EntryError, FrontierError, ParseDigestError, ParseHeadError};
 pub use frontier::Frontier;

@@ -5,7 +5,7 @@ mod samples;
 
 use std::fmt::Debug;
 
-use bulla_chain::{Digest, EngineRecordError, Genesis, Predecessor, Recovery, Seal, TreeHead};
+use bulla_chain::{Break, Digest, EngineRecordError, Genesis, Predecessor, Recovery, Seal, TreeHead};
 use bulla_wire::{LogId, Position, SegmentNumber, Time, TimeBounds};
 
 trait Record: Clone + Debug + PartialEq + Sized {
@@ -121,6 +121,30 @@ impl Record for Recovery {
     }
 }
 
+impl Record for Break {
+    fn encode(&self) -> Vec<u8> {
+        self.encode()
+    }
+    fn decode(bytes: &[u8]) -> Result<Self, EngineRecordError> {
+        Self::decode(bytes)
+    }
+    fn random(random: &mut Random) -> Self {
+        let from = random.number() / 4;
+        let to = from + random.number() / 4;
+        Self {
+            source: LogId(random.bytes()),
+            lost: Position(from)..Position(to),
+            is_open: random.bool(),
+            resumes_at: random.bool().then(|| Position(to + random.number() / 4)),
+            source_root: random.bool().then(|| Digest(random.bytes())),
+            log: LogId(random.bytes()),
+            head: random.head(),
+            cause: random.text(),
+            who: random.text(),
+        }
+    }
+}
+
 /// G1 and G2: no bit of the bytes is without meaning, and each way to write a value is the way it is written.
 fn check_every_bit<T: Record>(record: &T, context: &str) {
     let bytes = record.encode();
@@ -186,11 +210,19 @@ fn every_recovery_has_one_encoding() {
 }
 
 #[test]
+fn every_break_has_one_encoding() {
+    check_every_bit(&samples::broken(), "sample");
+    check_every_bit(&Break { source_root: None, lost: Position(3)..Position(3), ..samples::broken() }, "nothing lost");
+    check_random::<Break>();
+}
+
+#[test]
 fn other_lengths_and_versions_are_refused() {
     check_refusals(&samples::genesis());
     check_refusals(&Genesis { predecessor: None, ..samples::genesis() });
     check_refusals(&samples::seal());
     check_refusals(&samples::recovery());
+    check_refusals(&samples::broken());
 }
 
 /// Bytes of no record at all: whatever they are, the answer is an error or a value that is written the same way.
@@ -213,5 +245,8 @@ fn noise_never_panics() {
         check::<Genesis>(&noise[..len]);
         check::<Seal>(&noise[..161]);
         check::<Recovery>(&noise[..66]);
+        noise[33] &= 1;
+        (noise[131], noise[133]) = (0, 0);
+        check::<Break>(&noise[..len]);
     }
 }

@@ -10,7 +10,7 @@ mod samples;
 use std::path::Path;
 use std::{env, fs};
 
-use bulla_chain::{Digest, Entry, Frontier, Genesis, Recovery, Seal, body_digest, salted_body_digest};
+use bulla_chain::{Break, Digest, Entry, Frontier, Genesis, Recovery, Seal, body_digest, salted_body_digest};
 use bulla_wire::{Kind, Position, SchemaId, Time};
 
 const PAYLOAD: &[u8] = b"bulla";
@@ -79,4 +79,10 @@ fn seal() {
 fn recovery() {
     let recovery = samples::recovery();
     assert_eq!(Recovery::decode(&check("recovery", &recovery.encode())), Ok(recovery));
+}
+
+#[test]
+fn broken() {
+    let broken = samples::broken();
+    assert_eq!(Break::decode(&check("break", &broken.encode())), Ok(broken));
 }

@@ -1,6 +1,6 @@
 //! One engine record of each kind, the ones docs/FORMAT.md shows.
 
-use bulla_chain::{Digest, Genesis, Predecessor, Recovery, Seal, TreeHead};
+use bulla_chain::{Break, Digest, Genesis, Predecessor, Recovery, Seal, TreeHead};
 use bulla_wire::{LogId, Position, SegmentNumber, Time, TimeBounds};
 
 /// Bytes that count up from `first`, so that a swapped or shifted field shows.
@@ -43,5 +43,19 @@ pub(crate) fn recovery() -> Recovery {
         quarantined_bytes: 300,
         quarantine: Some(Digest(counted(0x90))),
         may_have_been_acknowledged: true,
+    }
+}
+
+pub(crate) fn broken() -> Break {
+    Break {
+        source: LogId(counted(0x30)),
+        lost: Position(41)..Position(62),
+        is_open: true,
+        resumes_at: None,
+        source_root: Some(Digest(counted(0x40))),
+        log: LogId(counted(0x10)),
+        head: TreeHead { size: 7, root: Digest(counted(0x60)) },
+        cause: "bit rot".to_owned(),
+        who: "ana".to_owned(),
     }
 }
