@@ -75,7 +75,7 @@ pub(crate) fn check(store: &Path, level: Level, tables: Vec<String>) -> Result<V
 /// The exit code of a report.
 pub(crate) fn exit_of(report: &VerifyReport) -> Exit {
     match report.verdict() {
-        Verdict::Intact => Exit::Done,
+        Verdict::Intact | Verdict::Repaired => Exit::Done,
         Verdict::Newer => Exit::Store,
         Verdict::Unreadable => Exit::Io,
         Verdict::Damaged => Exit::Damaged,

@@ -124,7 +124,7 @@ impl Log {
 
     /// The writer, open, with an active segment that has room for `bytes`, its seal in place, if its next position was
     /// the expected one. The engine's own records that this call brings about do not count against it.
-    fn ready(&self, bytes: u64, mut expected: Option<Position>) -> Result<MutexGuard<'_, Writer>, LogError> {
+    pub(crate) fn ready(&self, bytes: u64, mut expected: Option<Position>) -> Result<MutexGuard<'_, Writer>, LogError> {
         let inner = &*self.inner;
         let mut writer = inner.lock();
         loop {

@@ -15,7 +15,7 @@ use crate::rotate::seal_of;
 use crate::tree::Hasher;
 use crate::view::Shared;
 use crate::writer::Writer;
-use bulla_chain::{Frontier, Genesis, Recovery};
+use bulla_chain::{Frontier, Genesis, Predecessor, Recovery};
 use bulla_segment::{Active, SegmentFile};
 use bulla_vfs::Host;
 use bulla_vfs::sync::{Condvar, Mutex};
@@ -34,12 +34,16 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`LogError::Mismatch`] if `dir` holds a log already, [`LogError::TooLarge`] for the origin, and I/O failures.
+    /// [`LogError::Mismatch`] if `dir` holds a log already, [`LogError::TooLarge`] for the origin or the reason, and I/O failures.
     pub fn create(host: &Host, dir: &Path, id: LogId, options: &LogOptions) -> Result<Self, LogError> {
-        let max = Genesis::ORIGIN_BYTES_MAX;
-        if options.origin.len() > usize::from(max) {
-            let len = options.origin.len() as u64;
-            return Err(LogError::TooLarge { what: "origin in bytes", len, max: u64::from(max) });
+        let reason = options.predecessor.as_ref().map_or("", |predecessor| &predecessor.reason);
+        for (what, text, max) in [
+            ("origin in bytes", options.origin.as_str(), Genesis::ORIGIN_BYTES_MAX),
+            ("reason in bytes", reason, Predecessor::REASON_BYTES_MAX),
+        ] {
+            if text.len() > usize::from(max) {
+                return Err(LogError::TooLarge { what, len: text.len() as u64, max: u64::from(max) });
+            }
         }
         match host.fs.create_dir(dir) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io("create", dir)(error)),
@@ -77,7 +81,7 @@ impl Log {
             origin: options.origin.clone(),
             suite: Genesis::SUITE_SHA256,
             erasable: options.erasable,
-            predecessor: None,
+            predecessor: options.predecessor.clone(),
         };
         log.append_engine((Kind::GENESIS, genesis.encode()), &owed)?;
         Ok(log)

@@ -1,7 +1,7 @@
 //! How a log is opened and how a record is appended.
 
 use crate::error::LogError;
-use bulla_chain::TreeHead;
+use bulla_chain::{Predecessor, TreeHead};
 use bulla_wire::limits::{
     FRAME_TARGET_BYTES, RECORD_BYTES_MAX, RECORD_BYTES_MAX_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
@@ -42,6 +42,7 @@ pub struct LogOptions {
     pub(crate) frame_target_bytes: u32,
     pub(crate) erasable: bool,
     pub(crate) origin: String,
+    pub(crate) predecessor: Option<Predecessor>,
     pub(crate) known_durable_end: Position,
     pub(crate) journal_head: Option<JournalHead>,
     pub(crate) make_room: Option<MakeRoom>,
@@ -58,6 +59,7 @@ impl LogOptions {
             frame_target_bytes: FRAME_TARGET_BYTES,
             erasable: false,
             origin: String::new(),
+            predecessor: None,
             known_durable_end: Position::ZERO,
             journal_head: None,
             make_room: None,
@@ -95,6 +97,12 @@ impl LogOptions {
     /// What the log is called in its genesis record and checkpoints, at most 1,024 bytes. Settled when the log is created.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = origin.into();
+        self
+    }
+
+    /// The log that this one continues, with a reason of at most 4,096 bytes. Settled when the log is created.
+    pub fn predecessor(mut self, predecessor: Predecessor) -> Self {
+        self.predecessor = Some(predecessor);
         self
     }
 

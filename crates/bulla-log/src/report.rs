@@ -52,6 +52,8 @@ pub enum Verdict {
     /// Nothing is wrong. As the verdict of a finding: a remark.
     #[default]
     Intact,
+    /// The log is whole, and says that it continues a damaged one of which something may be missing.
+    Repaired,
     /// A later version wrote something this one cannot judge.
     Newer,
     /// The system refused to read.
@@ -68,6 +70,7 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Intact => "intact",
+            Self::Repaired => "repaired",
             Self::Newer => "newer",
             Self::Unreadable => "unreadable",
             Self::Damaged => "damaged",
@@ -112,6 +115,10 @@ pub struct LogReport {
     pub records_checked: u64,
     /// Those of them that are the caller's.
     pub caller_records: u64,
+    /// Break records, each the receipt of a repair, those that earlier ones left included.
+    pub breaks: u64,
+    /// Those of them that say that positions were lost.
+    pub gaps: u64,
     /// Bytes looked at.
     pub bytes_checked: u64,
     /// What was found, in order of position; what has none comes last.
@@ -127,10 +134,11 @@ impl LogReport {
         self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
     }
 
-    /// The finding at the lowest position, remarks left out; the first one without a position if none has one.
+    /// The finding at the lowest position, remarks and receipts of repairs left out; the first one without a position if
+    /// none has one.
     #[must_use]
     pub fn first_bad(&self) -> Option<&Finding> {
-        let bad = self.findings.iter().filter(|finding| finding.verdict != Verdict::Intact);
+        let bad = self.findings.iter().filter(|finding| finding.verdict > Verdict::Repaired);
         bad.min_by_key(|finding| finding.position.map_or(u64::MAX, |position| position.0))
     }
 }
@@ -215,6 +223,7 @@ mod tests {
         };
         let order = [
             Verdict::Intact,
+            Verdict::Repaired,
             Verdict::Newer,
             Verdict::Unreadable,
             Verdict::Damaged,
@@ -226,11 +235,12 @@ mod tests {
         assert_eq!((report.verdict(), report.first_bad()), (Verdict::Intact, None));
         report.findings = vec![
             finding(Verdict::Intact, Some(1)),
+            finding(Verdict::Repaired, Some(2)),
             finding(Verdict::Newer, None),
             finding(Verdict::Missing, Some(7)),
             finding(Verdict::Damaged, Some(5)),
         ];
         assert_eq!(report.verdict(), Verdict::Missing);
-        assert_eq!(report.first_bad(), report.findings.get(3));
+        assert_eq!(report.first_bad(), report.findings.get(4));
     }
 }

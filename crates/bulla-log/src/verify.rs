@@ -21,7 +21,7 @@ mod segment;
 mod walk;
 
 use crate::report::{Expectation, Finding, Level, LogReport, Progress, Verdict};
-use bulla_chain::{Digest, Genesis, TreeHead};
+use bulla_chain::{Digest, Genesis, Predecessor, TreeHead};
 use bulla_segment::{SegmentError, SegmentFile, parse_segment_file_name, segment_file_name};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{LogId, Position, SegmentHeader, SegmentNumber, WireError};
@@ -65,7 +65,7 @@ pub fn verify_log(
             progress(Progress { bytes_checked, bytes_total, records_checked });
         };
         let mut checked = check(task, candidate, &mut tick);
-        if candidate.next_base.is_none() && checked.findings.worst() > Verdict::Intact {
+        if candidate.next_base.is_none() && checked.findings.worst() > Verdict::Repaired {
             // A writer that opened the log meanwhile replaces its close frame by records; looking again tells.
             checked = check(task, candidate, &mut tick);
         }
@@ -177,6 +177,8 @@ impl Linker {
             self.report.records_checked += walked.records;
             self.report.caller_records += walked.caller_records;
             self.is_pruned |= walked.is_pruned;
+            self.report.breaks += walked.breaks;
+            self.report.gaps += walked.gaps;
             for head in &walked.heads {
                 self.roots.entry(head.size).or_insert(head.root);
             }
@@ -316,6 +318,9 @@ impl Linker {
             if let Some(expected) = expect.origin.as_ref().filter(|expected| **expected != genesis.origin) {
                 found.push((Verdict::Tampered, format!("the origin is {}, not {expected}", genesis.origin)));
             }
+            if let Some(predecessor) = &genesis.predecessor {
+                found.push(self.continues(predecessor));
+            }
             self.report.origin = Some(genesis.origin);
         } else if let [Candidate { base: Position::ZERO, .. }] = candidates
             && self.previous.as_ref().is_none_or(|previous| previous.end == Some(Position::ZERO))
@@ -328,6 +333,14 @@ impl Linker {
         for (verdict, what) in found {
             self.find(verdict, Some(Position::ZERO), Some(name.clone()), what);
         }
+    }
+
+    /// That the log continues another is a remark, unless a repair wrote it whose break records were not read.
+    fn continues(&self, predecessor: &Predecessor) -> (Verdict, String) {
+        let Predecessor { log, head, reason } = predecessor;
+        let is_repair = reason == Predecessor::REPAIR && self.report.breaks == 0;
+        let verdict = if is_repair { Verdict::Repaired } else { Verdict::Intact };
+        (verdict, format!("the log continues log {log}, which claimed the head {head}: {reason}"))
     }
 
     /// The log must continue every head that somebody holds.

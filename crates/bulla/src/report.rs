@@ -3,7 +3,7 @@
 //! # Invariants
 //!
 //! - P1. The verdict of a log is that of its worst finding, and the report's that of its worst log, in the order of exit
-//!   codes: tampered and missing, damaged, unreadable, newer, intact.
+//!   codes: tampered and missing, damaged, unreadable, newer, repaired, intact.
 //! - P2. A finding of the verdict intact is a remark: it changes neither verdict nor exit code.
 
 use bulla_chain::Digest;
@@ -34,7 +34,13 @@ impl VerifyReport {
         TRUST
     }
 
-    /// The exit code of a command that ends with this verdict: 0 intact, 1 tampered or missing, 3 newer, 4 damaged,
+    /// Receipts of repairs that say that positions were lost, of all logs together.
+    #[must_use]
+    pub fn gaps(&self) -> u64 {
+        self.logs.iter().map(|log| log.gaps).sum()
+    }
+
+    /// The exit code of a command that ends with this verdict: 0 intact or repaired, 1 tampered or missing, 3 newer, 4 damaged,
     /// 5 unreadable. Of two findings the worse one's, in the order 1, 4, 5, 3, 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -55,6 +61,8 @@ pub struct LogVerdict {
     pub size: Option<u64>,
     /// The tree's root over them.
     pub root: Option<Digest>,
+    /// Break records of repairs that say that positions were lost.
+    pub gaps: u64,
     /// Segment files.
     pub segments: u64,
     /// Records looked at.
@@ -74,12 +82,20 @@ impl LogVerdict {
         self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
     }
 
-    /// The first thing wrong: the finding at the lowest position, or the first one if none has a position.
+    /// What the receipts of repairs in the log are worth: `none` if there are none, otherwise `self-asserted`, since whoever
+    /// can write the directory can write them.
+    #[must_use]
+    pub fn receipt(&self) -> &'static str {
+        let is_repaired = self.findings.iter().any(|finding| finding.verdict == Verdict::Repaired);
+        if is_repaired { "self-asserted" } else { "none" }
+    }
+
+    /// The first thing wrong, receipts of repairs left out: the finding at the lowest position, or the first one if none has a position.
     #[must_use]
     pub fn first_bad(&self) -> Option<FirstBad<'_>> {
         self.findings
             .iter()
-            .filter(|finding| finding.verdict != Verdict::Intact)
+            .filter(|finding| finding.verdict > Verdict::Repaired)
             .min_by_key(|finding| finding.position.map_or(u64::MAX, |position| position.0))
             .map(FirstBad)
     }
@@ -113,7 +129,7 @@ impl Serialize for LogVerdict {
         object.serialize_field("signed_through", &None::<u64>)?;
         object.serialize_field("anchored_through", &None::<u64>)?;
         object.serialize_field("floor", &self.floor.0)?;
-        object.serialize_field("receipt", "none")?;
+        object.serialize_field("receipt", self.receipt())?;
         object.serialize_field("size", &self.size)?;
         object.serialize_field("root", &self.root.map(|root| root.to_string()))?;
         object.serialize_field("segments", &self.segments)?;
@@ -157,7 +173,7 @@ impl Serialize for Located<'_> {
 
 fn exit_code(verdict: Verdict) -> u8 {
     match verdict {
-        Verdict::Intact => 0,
+        Verdict::Intact | Verdict::Repaired => 0,
         Verdict::Newer => 3,
         Verdict::Unreadable => 5,
         Verdict::Damaged => 4,
@@ -180,8 +196,9 @@ mod tests {
     /// P1, in the order of exit codes, worst first.
     #[test]
     fn of_two_verdicts_the_worse_one_counts() {
-        use Verdict::{Damaged, Intact, Missing, Newer, Tampered, Unreadable};
-        let worst_first = [(Tampered, 1), (Missing, 1), (Damaged, 4), (Unreadable, 5), (Newer, 3), (Intact, 0)];
+        use Verdict::{Damaged, Intact, Missing, Newer, Repaired, Tampered, Unreadable};
+        let worst_first =
+            [(Tampered, 1), (Missing, 1), (Damaged, 4), (Unreadable, 5), (Newer, 3), (Repaired, 0), (Intact, 0)];
         for (index, &(verdict, code)) in worst_first.iter().enumerate() {
             for &(milder, _) in &worst_first[index..] {
                 let logs = vec![log(&[(milder, None)]), log(&[(milder, None), (verdict, None)])];
@@ -197,6 +214,7 @@ mod tests {
     fn the_first_bad_place_is_the_lowest_position_and_never_a_remark() {
         let first = |findings| log(findings).first_bad().map(|bad| bad.0.position);
         assert_eq!(first(&[(Verdict::Intact, Some(1))]), None);
+        assert_eq!(first(&[(Verdict::Repaired, Some(1))]), None);
         assert_eq!(first(&[(Verdict::Missing, None)]), Some(None));
         let findings = [
             (Verdict::Intact, Some(1)),

@@ -293,13 +293,14 @@ impl JournalContent {
     }
 }
 
-fn verdict(log: &str, report: LogReport) -> LogVerdict {
+pub(crate) fn verdict(log: &str, report: LogReport) -> LogVerdict {
     LogVerdict {
         log: log.to_owned(),
         origin: report.origin,
         floor: report.floor,
         size: report.head.map(|head| head.size),
         root: report.head.map(|head| head.root),
+        gaps: report.gaps,
         segments: report.segments,
         records_checked: report.records_checked,
         bytes_checked: report.bytes_checked,

@@ -55,6 +55,10 @@ pub struct Predecessor {
 impl Predecessor {
     /// The longest reason, in bytes of UTF-8.
     pub const REASON_BYTES_MAX: u16 = 4096;
+    /// The reason of a log that a repair wrote because its predecessor was damaged.
+    pub const REPAIR: &str = "repair";
+    /// The reason of a log that a repair wrote although nothing was wrong with its predecessor: others of the store's were.
+    pub const MOVED: &str = "moved by a repair";
 }
 
 impl Genesis {

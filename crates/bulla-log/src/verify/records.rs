@@ -1,7 +1,7 @@
 //! What one record may be in this version, whatever surrounds it.
 
 use crate::report::Verdict;
-use bulla_chain::{EngineRecordError, Genesis, Recovery, Seal};
+use bulla_chain::{Break, EngineRecordError, Genesis, Recovery, Seal};
 use bulla_wire::{Content, Kind, Record};
 
 /// A record of the engine that this version reads.
@@ -9,6 +9,7 @@ use bulla_wire::{Content, Kind, Record};
 pub(super) enum Engine {
     Genesis(Genesis),
     Seal(Box<Seal>),
+    Break(Box<Break>),
     /// One that nothing else depends on, or a record of the caller's.
     Other,
 }
@@ -36,9 +37,24 @@ pub(super) fn read_engine(record: &Record<'_>) -> Result<Engine, (Verdict, Strin
         Kind::GENESIS => Genesis::decode(payload).map(Engine::Genesis).map_err(judge),
         Kind::SEAL => Seal::decode(payload).map(|seal| Engine::Seal(Box::new(seal))).map_err(judge),
         Kind::RECOVERY => Recovery::decode(payload).map(|_| Engine::Other).map_err(judge),
+        Kind::BREAK => Break::decode(payload).map(|broken| Engine::Break(Box::new(broken))).map_err(judge),
         kind if kind.is_engine() => {
             Err((Verdict::Newer, format!("engine record of kind {}, which this version does not read", kind.0)))
         }
         _ => Ok(Engine::Other),
     }
+}
+
+/// What a break record says, for people.
+pub(super) fn describe_break(broken: &Break, is_own: bool) -> String {
+    let Break { source, lost, is_open, cause, who, .. } = broken;
+    let lost = if lost.is_empty() && !is_open {
+        "was damaged and lost no position".to_owned()
+    } else {
+        let more = if *is_open { " and perhaps more" } else { "" };
+        format!("lost positions {}..{}{more}", lost.start, lost.end)
+    };
+    let who = if who.is_empty() { "somebody who did not say who" } else { who };
+    let earlier = if is_own { "" } else { ", in an earlier repair" };
+    format!("log {source} {lost}: {cause}; repaired by {who}{earlier}, as they say")
 }

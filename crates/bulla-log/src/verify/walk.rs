@@ -12,7 +12,7 @@
 use super::records;
 use crate::report::{Findings, Verdict};
 use crate::tree::leaf_of;
-use bulla_chain::{Frontier, Genesis, Seal, TreeHead};
+use bulla_chain::{Break, Frontier, Genesis, Seal, TreeHead};
 use bulla_segment::{Extent, FrameScanner, Scanned, SegmentError, SegmentFile, Sequence, Summary};
 use bulla_wire::{
     Codec, FrameHeader, IndexEntry, Kind, PageRef, Position, Records, Role, TimeBounds, WireError, decode_page,
@@ -49,6 +49,9 @@ pub(super) struct Walked {
     pub(super) seal: Option<Seal>,
     /// Whether there is a record of kind [`Kind::PRUNE`].
     pub(super) is_pruned: bool,
+    /// Records of kind [`Kind::BREAK`], and those of them that lost something.
+    pub(super) breaks: u64,
+    pub(super) gaps: u64,
     /// The computed heads at the sizes asked for.
     pub(super) heads: Vec<TreeHead>,
     pub(super) bytes_read: u64,
@@ -94,6 +97,8 @@ impl<'a> Walk<'a> {
             genesis: None,
             seal: None,
             is_pruned: false,
+            breaks: 0,
+            gaps: 0,
             heads: Vec::new(),
             bytes_read: 0,
         };
@@ -244,6 +249,7 @@ impl<'a> Walk<'a> {
         match records::read_engine(record) {
             Ok(records::Engine::Genesis(genesis)) if is_first => self.walked.genesis = Some(genesis),
             Ok(records::Engine::Seal(seal)) if is_first => self.walked.seal = Some(*seal),
+            Ok(records::Engine::Break(broken)) => self.broken(offset, record.position, &broken),
             Ok(_) => {}
             Err((verdict, what)) => self.find_written(verdict, record.position, offset, what),
         }
@@ -257,6 +263,22 @@ impl<'a> Walk<'a> {
             self.walked.heads.push(self.walked.frontier.head());
             self.heads = rest;
         }
+    }
+
+    /// A break record of this log's own must say what the log was below it; one of an earlier repair speaks of another.
+    fn broken(&mut self, offset: u64, position: Position, broken: &Break) {
+        let is_own = broken.log == self.segment.header().log;
+        let head = self.walked.frontier.head();
+        if is_own && broken.head.size != position.0 {
+            let what = format!("a break record speaks of the log's head at size {}", broken.head.size);
+            self.find_written(Verdict::Tampered, position, offset, what);
+        } else if is_own && self.walked.is_whole && broken.head.root != head.root {
+            let what = format!("a break record says the root below it is {}, it is {}", broken.head.root, head.root);
+            self.find_written(Verdict::Tampered, position, offset, what);
+        }
+        self.walked.breaks += 1;
+        self.walked.gaps += u64::from(!broken.lost.is_empty() || broken.is_open);
+        self.find_written(Verdict::Repaired, position, offset, records::describe_break(broken, is_own));
     }
 
     /// Holds a page of the index against what the frames gave.

@@ -291,6 +291,47 @@ fn breaking_the_index_hides_no_edit() {
     assert_eq!((report.verdict(), report.first_bad().unwrap().position), (Verdict::Tampered, Some(Position(10))));
 }
 
+/// A break record of the log's own says what the log was below it, so it cannot be put elsewhere, or made up without
+/// the tree. One of an earlier generation speaks of a log that is not here.
+#[test]
+fn a_break_record_that_contradicts_its_log_is_tampering() {
+    let broken = |log: LogId, size: u64, root: Digest| Break {
+        source: LogId([9; 16]),
+        lost: Position(3)..Position(5),
+        is_open: false,
+        resumes_at: Some(Position(5)),
+        source_root: None,
+        log,
+        head: TreeHead { size, root },
+        cause: "bit rot".to_owned(),
+        who: String::new(),
+    };
+    let mut log = LogBuilder::new(ID, false);
+    log.frame(&[row(1, b"before")], false);
+    let root = log.frontier.root();
+    for (own, size, root, expected) in [
+        (true, 2, root, Verdict::Repaired),
+        (true, 1, root, Verdict::Tampered),
+        (true, 2, Digest([7; 32]), Verdict::Tampered),
+        (false, 77, Digest([7; 32]), Verdict::Repaired),
+    ] {
+        let mut log = LogBuilder::new(ID, false);
+        log.frame(&[row(1, b"before")], false);
+        let payload = broken(if own { ID } else { LogId([8; 16]) }, size, root).encode();
+        log.frame(&[build::Row { kind: Kind::BREAK, time: 1, payload: &payload }, row(2, b"after")], false);
+        log.finish(false);
+        let report = check(&log, Level::Full);
+        assert_eq!((report.verdict(), report.gaps), (expected, 1), "{:?}", report.findings);
+        assert_eq!(report.findings.last().unwrap().position, Some(Position(2)));
+    }
+    let mut log = LogBuilder::new(ID, false);
+    let mut payload = broken(ID, 1, root).encode();
+    payload.push(0);
+    log.frame(&[build::Row { kind: Kind::BREAK, time: 1, payload: &payload }], false);
+    log.finish(false);
+    assert_eq!(check(&log, Level::Full).verdict(), Verdict::Tampered);
+}
+
 #[test]
 fn another_log_or_origin_than_expected_is_tampering() {
     let expectations = [

@@ -7,7 +7,7 @@ mod edits;
 mod hidden;
 
 use build::{DIR, Edited, LogBuilder, row};
-use bulla_chain::{Digest, Entry, Frontier, Seal, StreamDigest, body_digest};
+use bulla_chain::{Break, Digest, Entry, Frontier, Seal, StreamDigest, TreeHead, body_digest};
 use bulla_log::{Expectation, Item, Level, Log, LogOptions, LogReader, LogReport, Order, Query, Verdict, verify_log};
 use bulla_segment::segment_file_name;
 use bulla_wire::{
