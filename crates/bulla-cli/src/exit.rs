@@ -29,6 +29,10 @@ pub(crate) enum Exit {
     Damaged,
     /// The system refused, a full disk included.
     Io,
+    /// True, and below what was demanded.
+    Below,
+    /// Refused: there is nothing to do, or it would only do harm.
+    Refused,
     /// Bad input.
     Input,
     /// Nobody reads our output any more. What a shell shows for a tool that ended on SIGPIPE.
@@ -45,14 +49,16 @@ impl Exit {
             Self::Store => 3,
             Self::Damaged => 4,
             Self::Io => 5,
+            Self::Below => 6,
+            Self::Refused => 7,
             Self::Input => 8,
             Self::Pipe => 141,
         }
     }
 
-    /// Of two findings the one that weighs more, in the order 1, 4, 5, 3, 0.
+    /// Of two findings the one that weighs more, in the order 1, 4, 5, 3, 6, 0.
     pub(crate) fn worse(self, other: Self) -> Self {
-        const ORDER: [Exit; 4] = [Exit::Negative, Exit::Damaged, Exit::Io, Exit::Store];
+        const ORDER: [Exit; 5] = [Exit::Negative, Exit::Damaged, Exit::Io, Exit::Store, Exit::Below];
         ORDER.into_iter().find(|exit| [self, other].contains(exit)).unwrap_or(self)
     }
 }
@@ -137,7 +143,8 @@ impl From<SegmentError> for Failure {
 fn exit_of(error: &bulla::Error) -> Exit {
     let is_input = match error {
         bulla::Error::BadName { .. } => return Exit::Usage,
-        bulla::Error::TableDiffers { .. } | bulla::Error::AlreadyAStore { .. } => true,
+        bulla::Error::Tampered { .. } => return Exit::Negative,
+        bulla::Error::TableDiffers { .. } | bulla::Error::AlreadyAStore { .. } | bulla::Error::NotEmpty { .. } => true,
         bulla::Error::Table(source) => {
             matches!(source, TableError::TokenOfOtherLog { .. } | TableError::TokenOfOtherOrder { .. })
         }

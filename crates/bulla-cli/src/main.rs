@@ -19,6 +19,7 @@ mod operands;
 mod output;
 mod progress;
 mod reading;
+mod repair;
 mod stat;
 mod tail;
 mod text;
@@ -48,6 +49,7 @@ enum Verb {
     Stat(stat::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -64,6 +66,8 @@ Exit codes:
   3    store or table missing, locked by another writer, or of a newer format
   4    damaged: wrong checksums where no crash leaves them
   5    I/O failure, a full disk included
+  6    true, but below what --require demands
+  7    refused: there is nothing to repair
   8    bad input: the message names the line or field
   141  whoever read the output went away";
 
@@ -78,6 +82,7 @@ fn main() -> ExitCode {
         Verb::Stat(arguments) => stat::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
+        Verb::Repair(arguments) => repair::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Man(arguments) => man::run(&arguments),
     };

@@ -27,6 +27,11 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// So many gaps, in words.
+pub(crate) fn count_gaps(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "gap" } else { "gaps" })
+}
+
 /// JSON text with the same characters as `\u` escapes, which leaves its meaning alone: outside strings JSON has none
 /// of them.
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {

@@ -4,7 +4,7 @@ use crate::exit::{Exit, Failure};
 use crate::operands;
 use crate::output::{json, line, plain_table};
 use crate::progress::Progress;
-use crate::text::escape;
+use crate::text::{count_gaps, escape};
 use bulla::{Level, LogVerdict, Verdict, VerifyOptions, VerifyReport};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Depth::Full)]
     level: Depth,
 
+    /// What must be true for exit code 0: that the store agrees with itself, or also that no repair lost a record
+    #[arg(long, value_enum, default_value_t = Demand::Structure)]
+    require: Demand,
+
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -37,6 +41,14 @@ pub(crate) struct Arguments {
 enum Depth {
     Structure,
     Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Demand {
+    /// The store agrees with itself; what repairs lost is named
+    Structure,
+    /// No repair left a receipt either: otherwise exit code 6
+    Complete,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -51,7 +63,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let report = check(&store, level, tables)?;
     let printed = if arguments.json { json(&report) } else { line(&for_people(&report)) };
     // Nobody may be reading, but a bad verdict reaches the exit code all the same.
-    match (exit_of(&report), printed) {
+    let exit = match (report.verdict(), arguments.require) {
+        (Verdict::Repaired, Demand::Complete) => Exit::Below,
+        _ => exit_of(&report),
+    };
+    match (exit, printed) {
         (Exit::Done, Err(failure)) => Err(failure),
         (exit, Err(failure)) => {
             failure.report();
@@ -104,7 +120,9 @@ pub(crate) fn for_people(report: &VerifyReport) -> String {
         describe(log, &mut text);
     }
     let seconds = std::time::Duration::from_millis(report.elapsed_ms).as_secs_f64();
-    let _ = write!(text, "{}, trust {}, {seconds:.1} s", report.verdict(), report.trust());
+    let is_repaired = report.gaps() > 0 || report.verdict() == Verdict::Repaired;
+    let gaps = if is_repaired { format!(", {}", count_gaps(report.gaps())) } else { String::new() };
+    let _ = write!(text, "{}{gaps}, trust {}, {seconds:.1} s", report.verdict(), report.trust());
     text
 }
 

@@ -377,7 +377,8 @@ fn verify_reports_to_people_and_machines() {
 
 #[test]
 fn completions_and_manual_name_every_verb() {
-    let verbs = ["demo", "init", "ingest", "cat", "get", "tail", "stat", "inspect", "verify", "completions", "man"];
+    let verbs =
+        ["demo", "init", "ingest", "cat", "get", "tail", "stat", "inspect", "verify", "repair", "completions", "man"];
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let script = bulla(&["completions", shell]).expect(0).text();
         assert!(verbs.iter().all(|verb| script.contains(verb)), "{shell}");

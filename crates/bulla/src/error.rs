@@ -32,6 +32,15 @@ pub enum Error {
     /// A new store was asked for and one is there.
     #[error("{} is a store already", dir.display())]
     AlreadyAStore { dir: PathBuf },
+    /// A directory that is to be filled is not empty, or lies where it must not. Nothing was touched.
+    #[error("{} is not an empty directory outside the store", dir.display())]
+    NotEmpty { dir: PathBuf },
+    /// A store that is to be repaired was tampered with, which no repair mends. Nothing was written.
+    #[error("store {} was tampered with, not damaged: {what}", dir.display())]
+    Tampered { dir: PathBuf, what: String },
+    /// A part of a store that is to be repaired cannot be judged by this version, or the system refuses to read it.
+    #[error("store {} cannot be repaired: {what}", dir.display())]
+    NotRepairable { dir: PathBuf, what: String, is_newer: bool },
     /// Another writer, in this process or another, has the store open.
     #[error("store {} is locked by another writer", dir.display())]
     Locked { dir: PathBuf },
@@ -136,6 +145,7 @@ impl Error {
             Self::Table(source) => source.is_newer(),
             Self::Log(source) => source.is_newer(),
             Self::JournalNewer { .. } => true,
+            Self::NotRepairable { is_newer, .. } => *is_newer,
             _ => false,
         }
     }
@@ -177,6 +187,9 @@ impl Error {
             Self::NoSuchStore { dir }
             | Self::NotAStore { dir }
             | Self::AlreadyAStore { dir }
+            | Self::NotEmpty { dir }
+            | Self::Tampered { dir, .. }
+            | Self::NotRepairable { dir, .. }
             | Self::Locked { dir }
             | Self::LockLost { dir, .. }
             | Self::JournalMissing { dir }

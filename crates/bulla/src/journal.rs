@@ -9,7 +9,7 @@
 mod row;
 mod state;
 
-pub(crate) use row::JournalRow;
+pub(crate) use row::{JOURNAL_SCHEMA, JournalRow};
 pub(crate) use state::JournalState;
 pub use state::TableInfo;
 

@@ -23,6 +23,7 @@ pub(crate) const NAME_BYTES_MAX: usize = 64;
 const LOCK: &str = "LOCK";
 const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
+const UNFINISHED_JOURNAL: &str = "journal.tmp";
 const TABLES: &str = "tables";
 const SEGMENT_EXTENSION: &str = "seg";
 const TEMPORARY_EXTENSION: &str = "tmp";
@@ -70,6 +71,14 @@ pub(crate) fn name_from(dir: &Path) -> String {
         .map(|letter| if letter.is_ascii() && is_name_byte(letter as u8) { letter } else { '-' })
         .collect();
     if is_name(&name) { name } else { String::from("store") }
+}
+
+/// Store and table that a log's origin names.
+pub(crate) fn names_in_origin(origin: &str) -> Option<(&str, &str)> {
+    let mut parts = origin.split('/');
+    let names = (parts.next()?, parts.next()?);
+    let is_whole = parts.next().is_some_and(|id| id.len() == 8) && parts.next().is_none();
+    (is_whole && is_name(names.0) && is_name(names.1) && names.1 != JOURNAL).then_some(names)
 }
 
 /// What a table's log is called: `<store>/<table>/<first 8 hex digits of its id>`.
@@ -134,6 +143,11 @@ impl Layout {
 
     pub(crate) fn journal(&self) -> PathBuf {
         self.dir.join(JOURNAL)
+    }
+
+    /// Where a repair writes the journal of a store that is not finished.
+    pub(crate) fn unfinished_journal(&self) -> PathBuf {
+        self.dir.join(UNFINISHED_JOURNAL)
     }
 
     pub(crate) fn tables(&self) -> PathBuf {

@@ -29,6 +29,7 @@
 //! | write and read | [`Store`], [`Options`], [`Table`], [`TableOptions`] |
 //! | read beside a writer, or from a copy on a read-only medium | [`Reader`], [`View`] |
 //! | check everything | [`verify`], [`VerifyReport`] |
+//! | make a store of what is left of a damaged one | [`repair`](repair()), [`RepairReport`] |
 //! | keep an audit trail without a type of one's own | [`Event`] |
 //! | keep bytes as they were received | [`RawTable`], [`RawView`] |
 //! | upgrade rows of an older shape | [`Schema`] |
@@ -57,6 +58,7 @@ mod lock;
 mod open;
 mod options;
 mod reader;
+mod repair;
 mod report;
 mod reserve;
 mod store;
@@ -68,13 +70,14 @@ pub use journal::TableInfo;
 pub use layout::NameOf;
 pub use options::{Options, TableOptions};
 pub use reader::Reader;
+pub use repair::{LogRepair, RepairOptions, RepairReport, repair};
 pub use report::{FirstBad, LogVerdict, VerifyReport};
 pub use store::Store;
 pub use verify::{VerifyOptions, verify};
 
-pub use bulla_chain::{Digest, Genesis, TreeHead};
+pub use bulla_chain::{Break, Digest, Genesis, TreeHead};
 pub use bulla_log::{
-    Cursor, Durability, Finding, Gap, Item, Level, Log, LogError, LogReader, Order, Outcome, Progress, Query,
+    Cursor, Durability, Finding, Gap, Item, Level, Log, LogError, LogReader, Loss, Order, Outcome, Progress, Query,
     ReadStats, RecoveryReport, SegmentInfo, Snapshot, Source, TailKind, Ticket, Verdict,
 };
 pub use bulla_table::{
