@@ -80,12 +80,14 @@ mod tests {
         let plan = parse("--quick --only crash --seed 9").unwrap();
         assert_eq!((plan.extent, plan.seed), (Extent::Quick, 9));
         assert!(plan.wants("crash") && !plan.wants("tamper"));
+        assert_eq!(parse("--quick --case flip:3:0@/shop").unwrap().case.as_deref(), Some("flip:3:0@/shop"));
         assert!(parse("--full 2").unwrap().wants("tamper"));
         for (args, expected) in [
             ("", "say --quick"),
             ("--quick --only crush", "no harness is called crush; there are: crash, tamper"),
             ("--full soon", "--full wants a whole number"),
             ("--quick --seed", "--seed wants a value"),
+            ("--quick --case", "--case wants a value"),
             ("--quack", "what is --quack?"),
         ] {
             assert!(parse(args).unwrap_err().starts_with(expected), "{args}");

@@ -105,11 +105,12 @@ fn examine(truth: &Truth, case: &Case, depth: Depth) -> Result<Outcome, String> 
         Err(error) if error.is_missing() || error.is_not_a_store() => Verdict::Missing,
         Err(error) => return Err(format!("verification fails: {error}")),
     };
-    if depth.structure
-        && let Err(error) = check(Level::Structure)
-        && full.is_ok()
-    {
-        return Err(format!("verification of the structure fails: {error}"));
+    if depth.structure && full.is_ok() {
+        let structure =
+            check(Level::Structure).map_err(|error| format!("J1: the structure cannot be verified: {error}"))?;
+        if worst == Verdict::Intact && structure.verdict() > worst {
+            return Err(format!("J1: intact, but for its structure: {}", findings(&structure)));
+        }
     }
     let outcome = if worst > Verdict::Intact {
         if let Ok(report) = &full {

@@ -14,6 +14,8 @@ use std::sync::Arc;
 pub(super) const STORE: &str = "/shop";
 /// Too little room for a reserve, whose content means nothing.
 const CAPACITY: u64 = 4 << 20;
+/// Bytes of zeros written ahead that are kept in a store that is not closed.
+const ZEROS_KEPT: usize = 96;
 
 /// The files of a store, by path. Copies share the bytes.
 pub(super) type Files = BTreeMap<PathBuf, Arc<Vec<u8>>>;
@@ -27,7 +29,7 @@ pub(super) struct Seen {
     payload: Option<Vec<u8>>,
 }
 
-/// A store closed cleanly.
+/// A store, and what is in it.
 #[derive(Debug)]
 pub(super) struct Truth {
     pub(super) files: Files,
@@ -78,6 +80,8 @@ pub(super) struct Shape {
     pub(super) rows: u64,
     /// Payload bytes of a row, at most.
     pub(super) row_bytes: u64,
+    /// Whether it is closed in the end, or lies on the disk as it is while a writer has it open.
+    pub(super) is_closed: bool,
 }
 
 impl Truth {
@@ -117,6 +121,9 @@ impl Truth {
         append(&main, &mut random, shape);
         append(&side, &mut random, Shape { rows: 1, ..shape });
         moments.push(("before-close", files_of(&disk)));
+        if !shape.is_closed {
+            return Self::of(trimmed(files_of(&disk)), Vec::new());
+        }
         drop((main, side));
         store.close().unwrap();
         Self::of(files_of(&disk), moments)
@@ -169,7 +176,7 @@ impl Segment {
         let header = SegmentHeader::decode(bytes).unwrap();
         let (seed, base, header_len) = (header.seed(), header.base, SegmentHeader::len_at(header.base) as usize);
         let (mut frames, mut data_end, mut offset) = (Vec::new(), header_len, header_len);
-        while offset < bytes.len() {
+        while offset < bytes.len() && !FrameHeader::is_zero(&bytes[offset..]) {
             let header = FrameHeader::decode(&bytes[offset..], &seed, offset as u64).unwrap();
             let end = offset + header.frame_len() as usize;
             if matches!(header.role, Role::Data { .. }) {
@@ -207,6 +214,16 @@ fn append(table: &Table<Vec<u8>, Raw>, random: &mut Random, shape: Shape) {
 
 fn random_bytes(random: &mut Random, len: u64) -> Vec<u8> {
     (0..len).map(|_| random.below(256) as u8).collect()
+}
+
+/// Without most of the zeros that a writer writes ahead.
+fn trimmed(mut files: Files) -> Files {
+    for bytes in files.values_mut() {
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let kept = bytes.len().min(end.next_multiple_of(8) + ZEROS_KEPT);
+        *bytes = Arc::new(bytes[..kept].to_vec());
+    }
+    files
 }
 
 /// A host on this disk, whose clock stands still.
