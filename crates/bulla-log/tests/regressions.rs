@@ -9,8 +9,11 @@ use bulla_vfs::MemVfs;
 use common::{all, dir, edit, host, options, row, rows, with};
 use std::path::PathBuf;
 
-/// A log of two segments, the second of which holds nothing but its seal; and the rows in it.
-fn rotated() -> (MemVfs, Vec<PathBuf>, Vec<(u64, Vec<u8>)>) {
+/// A disk, the paths of its segments, and the rows in them.
+type Rotated = (MemVfs, Vec<PathBuf>, Vec<(u64, Vec<u8>)>);
+
+/// A log of two segments, the second of which holds nothing but its seal.
+fn rotated() -> Rotated {
     let disk = MemVfs::new();
     let log = common::create(disk.clone(), &options());
     for payload in [&b"one"[..], b"two", &[7; 900]] {

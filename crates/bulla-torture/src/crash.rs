@@ -256,7 +256,7 @@ impl Torture<'_> {
             match live(&workload) {
                 Ok(moments) => {
                     work::spread(moments.into_iter().enumerate(), |(number, moment)| {
-                        self.moment(&workload, number, &moment)
+                        self.moment(&workload, number, &moment);
                     });
                 }
                 Err(what) => self.fail(&workload, 0, &what),

@@ -73,11 +73,12 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let wanted: Vec<_> = HARNESSES.iter().filter(|harness| plan.wants(harness.name)).collect();
     let mut total = Report::default();
-    for harness in HARNESSES.iter().filter(|harness| plan.wants(harness.name)) {
+    for (number, harness) in wanted.iter().enumerate() {
         println!("== {} ==", harness.name);
         let started = Instant::now();
-        let report = (harness.run)(&plan);
+        let report = (harness.run)(&plan.share(wanted.len() - number));
         report.print_details();
         println!("{:.1} s", started.elapsed().as_secs_f64());
         total.append(report);

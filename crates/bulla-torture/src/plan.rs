@@ -6,7 +6,7 @@ pub(crate) const USAGE: &str = "\
 usage: torture (--quick | --full MINUTES) [--only NAME] [--seed N] [--case NAME]
 
   --quick          every harness once, with its least counts: at most five minutes on two cores
-  --full MINUTES   as long as asked, harness after harness, with a new seed each round
+  --full MINUTES   as long as asked, in equal shares, with one seed after another
   --only NAME      one harness alone
   --seed N         what decides everything; 1 unless given
   --case NAME      one case alone, as a failure names it, of the harnesses whose cases have names";
@@ -58,6 +58,19 @@ impl Plan {
         Ok(Self { extent: extent.ok_or("say --quick or --full MINUTES")?, only, seed, case })
     }
 
+    /// The plan of the next of so many harnesses that are left: its share of the time.
+    pub(crate) fn share(&self, left: usize) -> Self {
+        let extent = match self.extent {
+            Extent::Quick => Extent::Quick,
+            Extent::Full { until } => {
+                let now = Instant::now();
+                let share = until.saturating_duration_since(now) / u32::try_from(left).unwrap_or(u32::MAX).max(1);
+                Extent::Full { until: now + share }
+            }
+        };
+        Self { extent, ..self.clone() }
+    }
+
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_deref().is_none_or(|only| only == name)
     }
@@ -73,6 +86,15 @@ mod tests {
 
     fn parse(args: &str) -> Result<Plan, String> {
         Plan::parse(&args.split_whitespace().map(str::to_owned).collect::<Vec<_>>(), &["crash", "tamper"])
+    }
+
+    #[test]
+    fn harnesses_share_the_time() {
+        let plan = parse("--full 10").unwrap();
+        let Extent::Full { until } = plan.share(2).extent else { panic!("a share of something else") };
+        let left = until.saturating_duration_since(Instant::now());
+        assert!((290..=300).contains(&left.as_secs()), "{left:?}");
+        assert_eq!(parse("--quick").unwrap().share(2).extent, Extent::Quick);
     }
 
     #[test]
