@@ -4,9 +4,10 @@
 #[path = "support/common.rs"]
 mod common;
 
-use bulla_log::{Durability, LogReader};
+use bulla_log::{Durability, Expectation, Level, LogReader, Verdict, verify_log};
 use bulla_vfs::MemVfs;
-use common::{all, dir, edit, host, options, row, rows, with};
+use bulla_wire::{Epoch, FrameBuilder, FramePlace, Kind, NewRecord, Position, SchemaId, Time};
+use common::{all, dir, edit, host, open, options, row, rows, with};
 use std::path::PathBuf;
 
 /// A disk, the paths of its segments, and the rows in them.
@@ -55,4 +56,37 @@ fn a_footer_without_its_index_is_no_damage_to_readers() {
     let page = footer.pages[0].offset as usize;
     edit(&disk, &paths[0], |bytes| bytes[page..page + 64].fill(0));
     assert_reads(&disk, &expected);
+}
+
+/// Power was cut while a log was closed: the close frame arrived, its index did not, and in the index's place lay a frame
+/// that had been cut off in an earlier life. Verification called that tampering.
+#[test]
+fn a_frame_of_an_earlier_life_in_place_of_an_index_is_no_tampering() {
+    let disk = MemVfs::new();
+    common::create(disk.clone(), &options()).close().unwrap();
+    let log = open(&disk).unwrap();
+    log.append(&row(b"kept"), with(Durability::Durable)).unwrap();
+    let expected = rows(&log.snapshot());
+    log.close().unwrap();
+    let path = common::segments(&disk)[0].clone();
+    let segment = common::open_for_reading(&disk, &path);
+    let summary = segment.read_summary().unwrap().unwrap();
+    assert_eq!(summary.epoch, Epoch(2));
+    let mut frame = FrameBuilder::default();
+    let (kind, time, schema) = (Kind::ROW, Time(5), SchemaId(1));
+    frame.push(&NewRecord { kind, time, schema, salt: None, payload: b"cut" });
+    let (offset, base) = (summary.footer.pages[0].offset, summary.footer.end);
+    let seed = segment.seed();
+    let place = FramePlace { seed, offset, epoch: Epoch(1), base, durable_end: Position(1), more: false };
+    let mut bytes = Vec::new();
+    frame.finish(&place, &mut bytes);
+    assert!(bytes.len() as u64 <= summary.footer.offset - offset, "it fits where the index was");
+    edit(&disk, &path, |file| {
+        file[offset as usize..summary.footer.offset as usize].fill(0);
+        file[offset as usize..][..bytes.len()].copy_from_slice(&bytes);
+    });
+    let report = verify_log(&host(disk.clone()), dir(), Level::Full, &Expectation::default(), &mut |_| {});
+    assert_eq!(report.verdict(), Verdict::Intact, "{:?}", report.findings);
+    assert_reads(&disk, &expected);
+    assert_eq!(rows(&open(&disk).unwrap().snapshot()), expected);
 }

@@ -160,6 +160,12 @@ impl<'a> Walk<'a> {
     }
 
     fn frame(&mut self, offset: u64, header: &FrameHeader, stored: &[u8]) {
+        let is_past_proof = self.range.proven.is_some_and(|proven| self.sequence.next() >= proven);
+        if is_past_proof && header.epoch < self.sequence.epoch() {
+            // What was cut off in an earlier life may lie here again, in place of an index that never arrived.
+            self.bad(Verdict::Damaged, offset, format!("a frame of the earlier epoch {}", header.epoch.0));
+            return;
+        }
         if self.gap.is_some() || header.base > self.sequence.next() {
             if self.gap.is_none() {
                 let what = format!("a frame at position {} follows", header.base);
