@@ -8,7 +8,8 @@
 //!
 //! - K1. Only whole lines that arrived count as acknowledged.
 //! - K2. No child outlives this program: it is killed when its handle goes, and ends by itself when its input does.
-//! - K3. What was mounted is unmounted, and what was written removed, unless a failure names it.
+//! - K3. What was mounted is unmounted, and what was written removed, unless a failure names it or this program is killed
+//!   itself.
 
 pub(crate) mod check;
 pub(crate) mod copy;

@@ -4,18 +4,20 @@ use crate::plan::{Extent, Plan};
 use crate::report::Report;
 use crate::work::spread;
 use crate::world::check::{Found, after_harm};
+use crate::world::copy::copy_dir;
 use crate::world::machine::{Place, temporary_dir};
 use crate::world::oracle::Oracle;
 use crate::world::process::{Ended, Running};
 use crate::world::scenario::{SCENARIOS, Scenario};
 use crate::world::torn::leave_torn;
+use crate::world::while_doing;
 use bulla_testkit::Random;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Stores that each scenario begins anew.
 const SERIES: u64 = 4;
@@ -23,6 +25,8 @@ const SERIES: u64 = 4;
 const LIVES: u32 = 8;
 /// Stores that one life of the recovery scenario has before it.
 const TORN_STORES: u64 = 10;
+/// How often each series of that scenario does so.
+const ROUNDS: u64 = 3;
 /// Kills in a row that recovery suffers before anybody looks.
 const DEPTH: u32 = 3;
 
@@ -55,9 +59,9 @@ pub(crate) fn run(plan: &Plan) -> Report {
     let sums = sums.into_inner().expect("BUG: a series panicked");
     for scenario in SCENARIOS {
         let sum = sums.get(scenario.name).copied().unwrap_or_default();
-        let lives = if scenario.name == "recover" { DEPTH } else { LIVES };
-        // Now and then a child is done, or not yet begun, when the kill comes.
-        report.count(format!("SIGKILLs: {}", scenario.what), sum.kills, series * u64::from(lives) * 3 / 4);
+        let lives = if scenario.name == "recover" { DEPTH * ROUNDS as u32 } else { LIVES };
+        // Now and then a recovery is done when the kill comes.
+        report.count(format!("SIGKILLs: {}", scenario.what), sum.kills, series * u64::from(lives) / 2);
     }
     let total = sums.values().fold(Sum::default(), |mut total, sum| {
         total.add(*sum);
@@ -66,7 +70,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
     report.count("SIGKILLs together", total.kills, 200);
     report.count("rows acknowledged before a kill, all found", total.acked, 1000);
     report.count("stores checked after a kill", total.stores, 200);
-    report.count("torn tails among them, set aside", total.found.torn, 20);
+    report.count("torn tails among them, set aside", total.found.torn, 10);
     failures.into_inner().expect("BUG: a series panicked").into_iter().for_each(|failure| report.fail(failure));
     report
 }
@@ -83,7 +87,11 @@ impl Sum {
 fn one_series(scenario: &'static Scenario, place: Place, seed: u64, sum: &mut Sum) -> Result<(), String> {
     let dir = temporary_dir(place)?;
     let outcome = match scenario.name {
-        "recover" => recovery_series(scenario, dir.path(), seed, sum),
+        "recover" => (0..ROUNDS).try_for_each(|round| {
+            let dir = dir.path().join(round.to_string());
+            fs::create_dir(&dir).map_err(while_doing("making a directory"))?;
+            recovery_series(scenario, &dir, seed.wrapping_mul(ROUNDS).wrapping_add(round), sum)
+        }),
         "stores" => stores_series(scenario, dir.path(), seed, sum),
         _ => store_series(scenario, dir.path(), seed, sum),
     };
@@ -146,9 +154,9 @@ fn stores_series(scenario: &Scenario, dir: &Path, seed: u64, sum: &mut Sum) -> R
             sum.found.add(found.map_err(|failure| format!("life {life}, {name}: {failure}"))?);
             sum.stores += 1;
         }
-        for entry in fs::read_dir(dir).map_err(super::while_doing("listing stores"))? {
-            let path = entry.map_err(super::while_doing("listing stores"))?.path();
-            fs::remove_dir_all(path).map_err(super::while_doing("removing a store"))?;
+        for entry in fs::read_dir(dir).map_err(while_doing("listing stores"))? {
+            let path = entry.map_err(while_doing("listing stores"))?.path();
+            fs::remove_dir_all(path).map_err(while_doing("removing a store"))?;
         }
     }
     Ok(())
@@ -164,13 +172,20 @@ fn recovery_series(scenario: &Scenario, dir: &Path, seed: u64, sum: &mut Sum) ->
         leave_torn(&store, &scenario.options(), 1 + random.below(5), &mut oracle, &mut random)?;
         oracles.push((store, oracle));
     }
-    // How long the recovery of all of them takes is found out on one that is not killed, later: so each kill comes
-    // within what is left, and the stores before the last one it reached have been recovered once already.
+    let copies = dir.join("copies");
+    fs::create_dir(&copies).map_err(while_doing("making a directory"))?;
+    for (store, _) in &oracles {
+        let name = store.file_name().ok_or("BUG: a store has a name")?;
+        copy_dir(store, &copies.join(name), true).map_err(while_doing("copying a store"))?;
+    }
+    let whole = recovery_of(scenario, &copies, seed)?;
     for depth in 1..=DEPTH {
         let args = [scenario.name.into(), dir.into(), seed.to_string().into(), depth.to_string().into()];
         let mut child = Running::start(&args)?;
         child.wait_for("ready")?;
-        thread::sleep(Duration::from_micros(random.below(6_000)));
+        // What was recovered once takes less time when it is met again.
+        let micros = u64::try_from(whole.as_micros()).unwrap_or(u64::MAX) / u64::from(depth);
+        thread::sleep(Duration::from_micros(random.below(micros.max(1))));
         let ended = child.kill()?;
         sum.kills += u64::from(ended.was_killed());
         if let Some(line) = ended.lines.first() {
@@ -184,4 +199,16 @@ fn recovery_series(scenario: &Scenario, dir: &Path, seed: u64, sum: &mut Sum) ->
         sum.stores += 1;
     }
     Ok(())
+}
+
+/// How long the recovery of all stores in `dir` takes when nobody interrupts it.
+fn recovery_of(scenario: &Scenario, dir: &Path, seed: u64) -> Result<Duration, String> {
+    let mut child = Running::start(&[scenario.name.into(), dir.into(), seed.to_string().into(), "0".into()])?;
+    child.wait_for("ready")?;
+    let started = Instant::now();
+    let ended = child.end()?;
+    match ended.lines.first() {
+        None if ended.status.success() => Ok(started.elapsed()),
+        line => Err(format!("recovery that nobody killed: {line:?}, {}", ended.status)),
+    }
 }
