@@ -40,16 +40,21 @@ fn load(dir: &Path) -> Files {
     files
 }
 
-fn keep(dir: &Path, about: &str, files: &Files) {
-    for (path, bytes) in files {
-        let path = dir.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+/// Keeps the files of a state that is not kept yet, and what is said of a state, unless that is there.
+fn keep(dir: &Path, about: &str, make: fn() -> Files) {
+    if !dir.exists() {
+        for (path, bytes) in make() {
+            let path = dir.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
     }
-    let mut expected = look::look(files);
-    expected["about"] = Value::from(about);
-    let text = serde_json::to_string_pretty(&expected).unwrap() + "\n";
-    fs::write(dir.join("expected.json"), text).unwrap();
+    let path = dir.join("expected.json");
+    if !path.exists() {
+        let mut expected = look::look(&load(dir));
+        expected["about"] = Value::from(about);
+        fs::write(path, serde_json::to_string_pretty(&expected).unwrap() + "\n").unwrap();
+    }
 }
 
 /// Keeps the states that are not kept yet, once, if that is wanted.
@@ -58,10 +63,7 @@ fn bless() {
     ONCE.call_once(|| {
         if env::var_os("BULLA_BLESS").is_some_and(|value| value == "1") {
             for (name, about, make) in STATES {
-                let dir = golden_dir().join(name);
-                if !dir.exists() {
-                    keep(&dir, about, &make());
-                }
+                keep(&golden_dir().join(name), about, *make);
             }
         }
     });
