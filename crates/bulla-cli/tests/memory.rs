@@ -35,6 +35,12 @@ fn peak_kib(mut command: Command) -> u64 {
     }
 }
 
+fn flip(path: &std::path::Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
 #[test]
 fn no_verb_holds_more_than_a_window() {
     let store = TestStore::new();
@@ -62,6 +68,15 @@ fn no_verb_holds_more_than_a_window() {
         let peak = peak_kib(command(arguments));
         assert!(peak > 0 && peak < MEMORY_KIB_MAX, "{arguments:?} took {peak} KiB");
     }
+    // One byte of a record in the middle, so that there is something to repair.
+    let middle = &store.segments("t")[0];
+    let at = fs::read(middle).unwrap().len() / 2;
+    flip(middle, at);
+    let into = store.temporary.path().join("repaired");
+    let arguments = ["repair", store.path(), "--into", into.to_str().unwrap()];
+    let peak = peak_kib(command(&arguments));
+    assert!(peak > 0 && peak < MEMORY_KIB_MAX, "{arguments:?} took {peak} KiB");
+    flip(middle, at);
     for segment in store.segments("t") {
         let peak = peak_kib(command(&["inspect", segment.to_str().unwrap()]));
         assert!(peak < MEMORY_KIB_MAX, "inspect took {peak} KiB");

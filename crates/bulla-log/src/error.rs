@@ -78,7 +78,7 @@ pub enum LogError {
 
 impl LogError {
     /// The error itself, whether it is returned for the first time or again.
-    fn first(&self) -> &Self {
+    pub(crate) fn first(&self) -> &Self {
         match self {
             Self::Repeated { source } => source.first(),
             other => other,

@@ -11,7 +11,6 @@
 //!
 //! Which logs a store has, and when the repaired ones become it.
 
-use crate::commit::chain_of;
 use crate::error::LogError;
 use crate::log::Log;
 use crate::options::{AppendOptions, Durability, NewRow};
@@ -19,9 +18,11 @@ use crate::query::{Item, Query};
 use crate::snapshot::Snapshot;
 use crate::tree::Hasher;
 use bulla_chain::{Break, Digest, Frontier};
+use bulla_segment::SegmentError;
 use bulla_wire::limits::RECORD_OVERHEAD_MAX;
 use bulla_wire::{Kind, LogId, NewRecord, Position, Record};
 use std::ops::Range;
+use std::path::Path;
 
 /// Positions of a log that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl Pending {
             Some(last) if last.positions.end == positions.start => last.positions.end = positions.end,
             _ => {
                 let root = root.map(|hasher| hasher.frontier().root());
-                let cause = chain_of(cause);
+                let cause = describe(cause);
                 self.losses.push(Loss { positions, is_open: false, resumes_at: None, root, cause });
             }
         }
@@ -185,6 +186,17 @@ impl Log {
             drop(self.inner.commit(writer, Position(position.0 + 1), Durability::Durable)?);
             return Ok(position);
         }
+    }
+}
+
+/// What a loss comes from. Where the store lay is not part of it: the line stays for ever.
+fn describe(cause: &LogError) -> String {
+    match (cause.first(), cause.path().and_then(Path::file_name)) {
+        (LogError::Missing { .. }, _) => "no segment holds them".to_owned(),
+        (LogError::Segment(SegmentError::Damaged { offset, source, .. }), Some(segment)) => {
+            format!("{source}, segment {}, offset {offset}", segment.to_string_lossy())
+        }
+        (error, _) => error.to_string(),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn describe_break(broken: &Break, is_own: bool) -> String {
         let more = if *is_open { " and perhaps more" } else { "" };
         format!("lost positions {}..{}{more}", lost.start, lost.end)
     };
-    let who = if who.is_empty() { "somebody who did not say who" } else { who };
-    let earlier = if is_own { "" } else { ", in an earlier repair" };
-    format!("log {source} {lost}: {cause}; repaired by {who}{earlier}, as they say")
+    let who = if who.is_empty() { "somebody unnamed".to_owned() } else { format!("{who}, as they say") };
+    let earlier = if is_own { "" } else { "an earlier repair: " };
+    format!("{earlier}log {source} {lost}: {cause}; repaired by {who}")
 }

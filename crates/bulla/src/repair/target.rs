@@ -106,14 +106,16 @@ impl Target {
 
     /// T2. Gives the directory of what is a store from now on.
     pub(super) fn finish(self) -> Result<PathBuf, Error> {
-        let (host, layout) = (&self.host, &self.layout);
-        self.journal.log.close()?;
-        sync_dir(host, &layout.dir)?;
-        let journal = layout.journal();
-        host.fs.rename(&layout.unfinished_journal(), &journal).map_err(io("name", &journal))?;
-        sync_dir(host, &layout.dir)?;
-        tracing::info!(store = %layout.dir.display(), name = self.name, "a repaired store was written");
-        Ok(self.layout.dir)
+        let Self { host, layout, name, journal, .. } = self;
+        journal.log.close()?;
+        // Some systems do not rename a directory while a file in it is open.
+        drop(journal);
+        sync_dir(&host, &layout.dir)?;
+        let path = layout.journal();
+        host.fs.rename(&layout.unfinished_journal(), &path).map_err(io("name", &path))?;
+        sync_dir(&host, &layout.dir)?;
+        tracing::info!(store = %layout.dir.display(), name, "a repaired store was written");
+        Ok(layout.dir)
     }
 
     fn append_row(&self, row: &JournalRow, time: Time) -> Result<(), Error> {
