@@ -60,14 +60,21 @@ impl Walk {
     }
 }
 
-/// Prints at most `limit` records of `cursor`, and names the gaps between them.
+/// Prints at most `limit` records of `cursor`, and names the gaps between them, neighbouring ones as one.
 pub(crate) fn print_all(cursor: &mut Cursor, limit: u64, printer: &mut Printer) -> Result<Walk, Failure> {
     let mut walk = Walk::default();
+    let mut pending: Option<Gap> = None;
     while walk.record_count < limit {
         let Some(item) = cursor.next() else {
             walk.has_ended = true;
             break;
         };
+        // What was lost is named before what comes next, an error included.
+        if !matches!(item, Ok(Item::Gap(_)))
+            && let Some(gap) = pending.take()
+        {
+            printer.gap(&gap)?;
+        }
         match item? {
             Item::Record(record) => {
                 printer.record(&record)?;
@@ -75,12 +82,27 @@ pub(crate) fn print_all(cursor: &mut Cursor, limit: u64, printer: &mut Printer) 
                 walk.last = Some((record.position, record.position));
             }
             Item::Gap(gap) => {
-                printer.gap(&gap)?;
                 walk.is_damaged = true;
                 let last = Position(gap.positions.end.0.saturating_sub(1).max(gap.positions.start.0));
                 walk.last = Some((gap.positions.start, last));
+                pending = Some(match pending {
+                    Some(before) if before.positions.end == gap.positions.start => {
+                        Gap { positions: before.positions.start..gap.positions.end, ..before }
+                    }
+                    Some(before) if before.positions.start == gap.positions.end => {
+                        Gap { positions: gap.positions.start..before.positions.end, ..gap }
+                    }
+                    Some(before) => {
+                        printer.gap(&before)?;
+                        gap
+                    }
+                    None => gap,
+                });
             }
         }
+    }
+    if let Some(gap) = pending {
+        printer.gap(&gap)?;
     }
     walk.is_damaged |= note_salvaged(cursor, printer)?;
     Ok(walk)

@@ -249,8 +249,13 @@ fn a_truncated_segment() {
 #[test]
 fn a_zeroed_segment() {
     let (store, lines) = segmented();
-    edit(&store.segments("t")[1], |bytes| bytes[5000..9000].fill(0));
+    edit(&store.segments("t")[1], |bytes| bytes[5000..29000].fill(0));
     check_damaged(&store, &lines);
+    // Several entries of the index are hit, and what lies side by side is one gap.
+    for order in [&[][..], &["--desc"]] {
+        let rows = store.run("cat", &[&["t", "--format", "ndjson"], order].concat()).expect(4).ndjson();
+        assert_eq!(rows.iter().filter(|row| row.get("gap").is_some()).count(), 1, "{order:?}");
+    }
     check_verdict(&store, 4, "damaged");
     bulla(&["inspect", store.segments("t")[1].to_str().unwrap()]).expect(4);
 }
