@@ -93,13 +93,16 @@ fn run_shape(plan: &Plan, shape: Shape, until: Option<Instant>, tally: &Mutex<Ta
     let bytes: usize = truth.files.values().map(|bytes| bytes.len()).sum();
     let state = if shape.is_closed { "closed" } else { "not closed" };
     println!("seed {}: {} files, {bytes} bytes, {state}", shape.seed, truth.files.len());
-    let cases = harm::accidents(&truth).chain(forge::mended(&truth)).chain(forge::forged(&truth)).enumerate();
-    let cases: Box<dyn Iterator<Item = (usize, Case)> + Send + '_> = Box::new(cases);
     // What was synced last in a log that was not closed has no witness but the mark behind it: of such a store only bytes
     // are changed, since a cut leaves what was there before the last appends, and mended bytes have no hash against them.
     let is_for_unclosed = |case: &Case| matches!(case.group, Group::Flip | Group::Set);
+    let cases: Box<dyn Iterator<Item = Case> + Send + '_> = if shape.is_closed {
+        Box::new(harm::accidents(&truth).chain(forge::mended(&truth)).chain(forge::forged(&truth)))
+    } else {
+        Box::new(harm::accidents(&truth).filter(is_for_unclosed))
+    };
     let wanted = cases
-        .filter(|(_, case)| shape.is_closed || is_for_unclosed(case))
+        .enumerate()
         .filter(|(_, case)| plan.case.as_ref().is_none_or(|name| *name == case.name))
         .take_while(|_| until.is_none_or(|until| Instant::now() < until));
     spread(wanted, |(ordinal, case)| {
