@@ -4,10 +4,13 @@
 //!
 //! - E1. The six fields keep their places and meaning for ever under [`EVENT_SCHEMA`]. What a later version adds goes
 //!   into `extra` by name, so that every version reads every other's events and gives back what it does not know.
+//! - E2. One event has one encoding: the names in `extra` rise, or the row is refused.
 
 use bulla_wire::SchemaId;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The schema of [`Event`] rows, which is the one tables have when nothing else is asked for.
 pub const EVENT_SCHEMA: SchemaId = SchemaId(1);
@@ -49,6 +52,7 @@ pub struct Event {
     /// Anything more, as JSON text. Kept as given; nothing here parses it.
     pub detail: Option<String>,
     /// Named texts that later versions, or the caller, add.
+    #[serde(deserialize_with = "rising")]
     pub extra: BTreeMap<String, String>,
 }
 
@@ -94,6 +98,32 @@ impl Event {
     }
 }
 
+/// E2. A map takes its entries in any order, so the same event would have several byte strings.
+fn rising<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Rising;
+
+    impl<'de> Visitor<'de> for Rising {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("texts under names that rise")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((name, text)) = entries.next_entry::<String, String>()? {
+                if map.last_key_value().is_some_and(|(last, _)| *last >= name) {
+                    return Err(A::Error::custom("the names in `extra` do not rise"));
+                }
+                map.insert(name, text);
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_map(Rising)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +145,17 @@ mod tests {
             assert_eq!(bytes, expected);
             let read: Event = Postcard::decode(&bytes).unwrap();
             assert_eq!(read, event);
+        }
+    }
+
+    /// E2. An event whose names in `extra` fell was read as the event in which they rise, so that two rows with other
+    /// bytes, and other leaves in the tree, were the same event. A fuzzer found it.
+    #[test]
+    fn names_that_do_not_rise_are_refused() {
+        let row = |extra: &[u8]| [b"\x01a\x01b\x01c\x02ok\0\0\x02", extra].concat();
+        Postcard::decode(&row(b"\x01x\0\x01y\0")).map(|_: Event| ()).unwrap();
+        for fallen in [b"\x01y\0\x01x\0", b"\x01x\0\x01x\0"] {
+            assert!(<Postcard as Codec<Event>>::decode(&row(fallen)).is_err(), "{fallen:?}");
         }
     }
 }
