@@ -45,7 +45,20 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(recovery.encode(), data);
     }
 
-    if let Ok(broken) = Break::decode(data) {
+    let broken = Break::decode(data);
+    let found = broken.as_ref().map(|broken| reference::Break {
+        source: broken.source.0,
+        lost: (broken.lost.start.0, broken.lost.end.0),
+        more: broken.is_open,
+        resumes_at: broken.resumes_at.map_or(u64::MAX, |position| position.0),
+        source_root: broken.source_root.unwrap_or(Digest([0; 32])).0,
+        log: broken.log.0,
+        head: compare::head(broken.head),
+        cause: broken.cause.clone(),
+        who: broken.who.clone(),
+    });
+    assert_eq!(found.map_err(compare::engine_class), reference::Break::read(data), "{broken:?}");
+    if let Ok(broken) = broken {
         assert_eq!(broken.encode(), data);
     }
 

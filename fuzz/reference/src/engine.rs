@@ -130,6 +130,39 @@ impl Recovery {
     }
 }
 
+/// The payload of a record of kind 134.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the table")]
+pub struct Break {
+    pub source: [u8; 16],
+    pub lost: (u64, u64),
+    pub more: bool,
+    pub resumes_at: u64,
+    pub source_root: [u8; 32],
+    pub log: [u8; 16],
+    pub head: Head,
+    pub cause: String,
+    pub who: String,
+}
+
+impl Break {
+    /// All of `payload`.
+    pub fn read(payload: &[u8]) -> Read<Self> {
+        let mut bytes = Bytes(payload);
+        version(bytes.u8()?)?;
+        let source = bytes.array()?;
+        let lost = (bytes.u64()?, bytes.u64()?);
+        must(lost.0 <= lost.1)?;
+        let (more, resumes_at) = (flag(bytes.u8()?)?, bytes.u64()?);
+        must(resumes_at >= lost.1)?;
+        let (source_root, log) = (bytes.array()?, bytes.array()?);
+        let head = (bytes.u64()?, bytes.array()?);
+        let (cause, who) = (text(&mut bytes, 4096)?, text(&mut bytes, 1024)?);
+        bytes.end()?;
+        Ok(Self { source, lost, more, resumes_at, source_root, log, head, cause, who })
+    }
+}
+
 /// What a leaf is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the table")]

@@ -24,7 +24,7 @@ mod scan;
 mod segment_header;
 
 pub use bytes::{Times, crc32, seeded};
-pub use engine::{Entry, Genesis, Head, Predecessor, Recovery, Seal};
+pub use engine::{Break, Entry, Genesis, Head, Predecessor, Recovery, Seal};
 pub use event::Event;
 pub use frame::{Frame, Header, frame};
 pub use index::{Footer, Page, PageEntry, page};

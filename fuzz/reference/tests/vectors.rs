@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bulla_reference::{
-    Body, Entry, Event, Footer, Genesis, Header, Journal, Read, Recovery, Refused, Row, Seal, SegmentHeader, Verdict,
-    crc32, frame, is_name, page, records, row, scan,
+    Body, Break, Entry, Event, Footer, Genesis, Header, Journal, Read, Recovery, Refused, Row, Seal, SegmentHeader,
+    Verdict, crc32, frame, is_name, page, records, row, scan,
 };
 
 /// The blocks of hex digits in docs/FORMAT.md, by name.
@@ -146,6 +146,10 @@ fn engine_records_and_entries_say_what_the_text_says() {
     let recovery = Recovery::read(&vectors["recovery"]).expect("a recovery record");
     assert_eq!((recovery.segment, recovery.offset, recovery.position), (1, 8192, 62));
     assert_eq!((recovery.quarantined_bytes, recovery.may_have_been_acknowledged), (300, true));
+    let broken = Break::read(&vectors["break"]).expect("a break record");
+    assert_eq!((broken.source, broken.lost, broken.more), (counted(0x30), (41, 62), true));
+    assert_eq!((broken.resumes_at, broken.head.0, broken.head.1), (u64::MAX, 7, counted(0x60)));
+    assert_eq!((broken.cause.as_str(), broken.who.as_str()), ("bit rot", "ana"));
     let entry = Entry::read(vectors["entry"].first_chunk().expect("54 bytes")).expect("an entry");
     assert_eq!((entry.kind, entry.salted, entry.schema, entry.position), (0, false, 3, 7));
 
@@ -155,6 +159,7 @@ fn engine_records_and_entries_say_what_the_text_says() {
         assert_eq!(Genesis::read(&with_version("genesis")).err(), Some(expected));
         assert_eq!(Seal::read(&with_version("seal")).err(), Some(expected));
         assert_eq!(Recovery::read(&with_version("recovery")).err(), Some(expected));
+        assert_eq!(Break::read(&with_version("break")).err(), Some(expected));
     }
 }
 
