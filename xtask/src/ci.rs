@@ -1,7 +1,7 @@
 //! `ci`: all that CI runs.
 
 use crate::steps::{self, Step};
-use crate::{Outcome, check, deny, fuzz, golden, msrv, schedules, test, torture};
+use crate::{Outcome, check, deny, fuzz, golden, msrv, mutants, schedules, test, torture};
 
 pub(crate) fn run() -> Outcome {
     // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
@@ -14,6 +14,7 @@ pub(crate) fn run() -> Outcome {
         Step { name: "shuttle", run: schedules::shuttle },
         Step { name: "fuzz", run: fuzz::ci },
         Step { name: "torture", run: || torture::run(&["--quick"]) },
+        Step { name: "mutants", run: mutants::ci },
         Step { name: "test", run: || test::run(test::Speed::Fast) },
     ]);
     steps::run(&all)

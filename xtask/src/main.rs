@@ -1,7 +1,8 @@
 //! The project's own automation: `cargo xtask COMMAND`.
 //!
 //! This file is the list of commands; each is a function in a file of its own. Every command prints what it runs, stops
-//! at the first failure, and works offline once the dependencies are downloaded; only `fuzz` may install something.
+//! at the first failure, and works offline once the dependencies are downloaded; only `fuzz` and
+//! `mutants` may install something.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
@@ -16,6 +17,7 @@ mod fuzz;
 mod golden;
 mod layers;
 mod msrv;
+mod mutants;
 mod schedules;
 mod shell;
 mod steps;
@@ -28,7 +30,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check                        fmt, clippy, doc, layers: what to run before a commit
-  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, fuzz, torture, test
+  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, fuzz, torture, mutants, test
   fmt                          formatting is what rustfmt makes of it (`cargo fmt --all` applies it)
   clippy                       lints, with warnings denied; libraries also against the lists in clippy.toml
   doc                          documentation builds without warnings
@@ -41,6 +43,8 @@ usage: cargo xtask COMMAND
   shuttle                      random and PCT schedules on a whole log; SHUTTLE_RANDOM_SEED=N tries others than usual
   torture --quick              crashes, faults, edits and kills in numbers, at most five minutes
   torture --full MINUTES       the same for as long as asked; --only NAME and --seed N go with both
+  mutants --shard K/N          change wire, segment and log in small ways, and count whether the tests notice
+  mutants --diff COMMIT        the same for the lines that changed since
   fuzz TARGET --seconds N      fuzz one decoder, log, store or input
   fuzz --all --seconds N       fuzz each target for N seconds, two at a time
   fuzz --build                 only compile the fuzz targets
@@ -80,6 +84,7 @@ fn run(args: &[&str]) -> Outcome {
         ["test", "--slow"] => test::run(test::Speed::Slow),
         ["torture", rest @ ..] => torture::run(rest),
         ["fuzz"] => fuzz::ci(),
+        ["mutants", rest @ ..] => mutants::run(rest),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
