@@ -20,6 +20,7 @@
 mod crash;
 mod damage;
 mod faults;
+mod lies;
 mod plan;
 mod play;
 mod report;
@@ -42,6 +43,7 @@ struct Harness {
 const HARNESSES: &[Harness] = &[
     Harness { name: "crash", run: crash::run },
     Harness { name: "faults", run: faults::run },
+    Harness { name: "lies", run: lies::run },
     Harness { name: "play", run: play::run },
     Harness { name: "tamper", run: tamper::run },
     #[cfg(unix)]

@@ -80,6 +80,22 @@ impl Told {
         self.is_created = true;
     }
 
+    /// As [`check`](Self::check) where the disk lies: what is missing of the acknowledged must lie at or above `proof`, the
+    /// highest durable end that anything on the disk still claims.
+    ///
+    /// # Errors
+    ///
+    /// What disagrees, for people.
+    pub fn check_against(&self, found: &[Found], proof: Position) -> Result<(), String> {
+        self.check(found, 0)?;
+        match self.sent.get(found.len()).and_then(|sent| sent.position) {
+            Some(missing) if found.len() < self.durable && missing < proof.0 => {
+                Err(format!("I2: position {missing} is gone in silence, below {proof}, which the disk still proves"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Holds what was found against what was told; `least` of the records must be there.
     ///
     /// # Errors
