@@ -92,9 +92,7 @@ impl Salvage {
                     walk.bad.get_or_insert((offset, bad("zeros in place of a header at", offset)));
                     None
                 }
-                Scanned::Invalid { error, .. } if error.is_newer() || error.is_unsupported() => {
-                    return Err(segment.error_at(offset, walk.salvage.extent.end, error));
-                }
+                // A header of a later version too: `resync` passes over it, and the scanner remembers.
                 Scanned::Invalid { error, header } => {
                     walk.bad.get_or_insert((offset, error));
                     header

@@ -98,7 +98,6 @@ impl<'a> FrameScanner<'a> {
         self.fill(offset, header.frame_len() as usize)?;
         let start = (offset - self.window_start) as usize + FRAME_HEADER_LEN as usize;
         let rest = self.window.get(start..).unwrap_or_default();
-        let rest = rest.get(..(header.frame_len() - FRAME_HEADER_LEN) as usize).unwrap_or(rest);
         match header.check_body(rest, segment.seed(), offset) {
             Ok(stored) => {
                 self.offset += header.frame_len();
@@ -120,15 +119,11 @@ impl<'a> FrameScanner<'a> {
         while start < self.limit {
             start = start.next_multiple_of(FRAME_ALIGNMENT);
             let window = self.fill(start, WINDOW_BYTES)?;
-            let is_last = window.len() < WINDOW_BYTES;
             let (found, newer) = find_header(window, start, &seed);
             self.newer = self.newer.take().or(newer);
             if let Some(offset) = found {
                 self.offset = offset;
                 return Ok(true);
-            }
-            if is_last {
-                break;
             }
             // The last bytes may be the beginning of a header, so they are looked at again with what follows.
             start += WINDOW_BYTES as u64 - FRAME_HEADER_LEN;

@@ -36,8 +36,8 @@ impl SegmentFile {
         const FRAME_MAX: u64 = FRAME_HEADER_LEN + FOOTER_BODY_MAX as u64;
         let (len, frames) = (self.file_len()?, self.frames_offset());
         let mut last = [0; TRAILER_LEN as usize];
-        if len < frames + FRAME_HEADER_LEN + TRAILER_LEN || self.read_up_to(&mut last, len - TRAILER_LEN)? != last.len()
-        {
+        let Some(trailer) = len.checked_sub(TRAILER_LEN) else { return Ok(None) };
+        if self.read_up_to(&mut last, trailer)? != last.len() {
             return Ok(None);
         }
         let Some(offset) = Footer::trailer_offset(&last) else { return Ok(None) };

@@ -209,8 +209,8 @@ impl FrameHeader {
         Ok(header)
     }
 
-    /// Checks the bytes that follow the header: body, checksum and padding. `rest` is exactly
-    /// `frame_len() - FRAME_HEADER_LEN` bytes; the stored body comes back.
+    /// Checks the bytes that follow the header: body, checksum and padding. What `rest` holds behind the frame is left
+    /// alone; the stored body comes back.
     ///
     /// # Errors
     ///
