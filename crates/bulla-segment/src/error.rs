@@ -87,3 +87,54 @@ impl SegmentError {
 pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SegmentError {
     move |source| SegmentError::Io { action, path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One error, one class: what callers ask is true of the errors it is meant for and of no other.
+    #[test]
+    fn an_error_is_of_one_class_and_says_where() {
+        let path = Path::new("/log/00000000000000000000.seg");
+        let io = |kind: io::ErrorKind| io("write", path)(kind.into());
+        let at = |source| SegmentError::at(path, 640, Position(9), source);
+        let cases = [
+            (io(io::ErrorKind::Other), [false; 4], None, "cannot write /log/00000000000000000000.seg"),
+            (
+                io(io::ErrorKind::NotFound),
+                [false, false, false, true],
+                None,
+                "cannot write /log/00000000000000000000.seg",
+            ),
+            (
+                io(io::ErrorKind::StorageFull),
+                [false, false, true, false],
+                None,
+                "cannot write /log/00000000000000000000.seg",
+            ),
+            (
+                at(WireError::Magic { what: "frame header" }),
+                [true, false, false, false],
+                Some(640),
+                "damaged segment /log/00000000000000000000.seg at offset 640, position 9",
+            ),
+            (
+                at(WireError::Newer { what: "frame header", field: "flags", value: 32 }),
+                [false, true, false, false],
+                Some(640),
+                "/log/00000000000000000000.seg at offset 640 is of a newer format",
+            ),
+            (
+                at(WireError::Unsupported { name: "lz4" }),
+                [false, true, false, false],
+                Some(640),
+                "cannot read /log/00000000000000000000.seg at offset 640 with this build",
+            ),
+        ];
+        for (error, classes, offset, text) in cases {
+            let found = [error.is_damage(), error.is_newer(), error.is_full(), error.is_not_found()];
+            assert_eq!((found, error.offset(), error.path()), (classes, offset, path), "{error:?}");
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

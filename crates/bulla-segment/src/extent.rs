@@ -207,6 +207,43 @@ mod tests {
         }
     }
 
+    /// A mark says where the extent ended, and an extent counts the records and bytes of all its frames.
+    #[test]
+    fn an_extent_adds_up_its_frames_and_a_mark_says_where_it_ended() {
+        let mut extent = Extent::new(Position(5), 128);
+        let mut end_offset = 128;
+        for step in 0..9 {
+            let mark = extent.mark();
+            assert_eq!((mark.end(), mark.end_offset()), (Position(5 + 3 * step), end_offset));
+            assert_eq!((extent.tally.caller_count, extent.tally.payload_bytes), (2 * step, 50 * step));
+            let header = frame(&extent, 101);
+            end_offset += header.frame_len();
+            extent.add(&header, 2, 50);
+        }
+        assert_eq!((extent.tally.times.min, extent.tally.times.max.0 < end_offset.cast_signed()), (Time(128), true));
+    }
+
+    /// What is passed over has an entry of its own, which meets every time; where no position is missing there is none,
+    /// since positions rise from entry to entry. The frame behind begins an entry either way.
+    #[test]
+    fn positions_that_are_passed_over_have_an_entry_that_meets_every_time() {
+        for (next, firsts) in [(5 + 3, vec![5, 8]), (5 + 4, vec![5, 8, 9]), (5 + 900, vec![5, 8, 905])] {
+            let mut extent = Extent::new(Position(5), 128);
+            extent.add(&frame(&extent, 100), 1, 1);
+            let (end, end_offset) = (extent.end, extent.end_offset);
+            extent.skip_to(Position(next), 4_096);
+            assert_eq!((extent.end, extent.end_offset), (Position(next), 4_096));
+            extent.add(&frame(&extent, 100), 1, 1);
+            let entries: Vec<_> = extent.entries().copied().collect();
+            assert_eq!(entries.iter().map(|entry| entry.first.0).collect::<Vec<_>>(), firsts);
+            if let [_, passed, _] = entries[..] {
+                assert_eq!((passed.first, passed.offset), (end, end_offset));
+                assert_eq!(passed.times, TimeBounds { min: Time(i64::MIN), max: Time(i64::MAX) });
+            }
+            assert_eq!(entries.last().unwrap().offset, 4_096);
+        }
+    }
+
     /// A reopened segment groups its next frames as the writer would have.
     #[test]
     fn an_extent_from_its_index_goes_on_alike() {

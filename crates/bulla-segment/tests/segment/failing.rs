@@ -1,15 +1,16 @@
-//! A disk that cannot read some of its bytes.
+//! A disk that cannot read some of its bytes, or has no room for another file.
 
 use bulla_vfs::{DirEntry, MemVfs, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A disk whose files cannot be read from an offset on.
+/// A disk whose files cannot be read from an offset on, and on which perhaps none can be made.
 #[derive(Debug)]
 pub(crate) struct Failing {
     pub(crate) disk: MemVfs,
     pub(crate) fails_at: u64,
+    pub(crate) refuses_creation: bool,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,9 @@ impl VfsFile for FailingFile {
 
 impl Vfs for Failing {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        if self.refuses_creation && mode == OpenMode::Create {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let file = self.disk.open(path, mode)?;
         Ok(Arc::new(FailingFile { file, fails_at: self.fails_at }))
     }

@@ -1,9 +1,11 @@
 //! The segment's own header: a creation that was interrupted, damage, a later version, a wrong name.
 
+use crate::failing::Failing;
 use crate::support::{Image, disk, header, path};
 use bulla_segment::{NEXT_TEMPORARY, Newest, SegmentError, SegmentFile};
-use bulla_vfs::OpenMode;
+use bulla_vfs::{Host, MemVfs, OpenMode, OsClock, OsRandom};
 use std::path::Path;
+use std::sync::Arc;
 
 fn newest(bytes: &[u8], base: u64) -> Result<Newest, SegmentError> {
     let (disk, host) = disk();
@@ -94,4 +96,37 @@ fn a_created_segment_survives_power_loss_and_replaces_leftovers() {
     assert_eq!((segment.path(), segment.header()), (path(5).as_path(), &header(5)));
     assert_eq!(disk.crash().read_file(&path(5)).unwrap(), header(5).encode());
     assert!(disk.crash().read_file(&Path::new("/").join(NEXT_TEMPORARY)).is_err());
+}
+
+/// A directory in which no file can be made is reported as what it is. The file that an interrupted creation left may be
+/// taken instead only where it is what stands in the way.
+#[test]
+fn a_creation_that_is_refused_says_why() {
+    for has_leftover in [false, true] {
+        let disk = MemVfs::new();
+        if has_leftover {
+            disk.write_file(&Path::new("/").join(NEXT_TEMPORARY), b"half").unwrap();
+        }
+        let failing = Failing { disk, fails_at: u64::MAX, refuses_creation: true };
+        let host = Host::new(Arc::new(failing), Arc::new(OsClock), Arc::new(OsRandom));
+        let error = SegmentFile::create(&host, Path::new("/"), header(5)).unwrap_err();
+        assert!(error.is_full(), "{error:?}");
+    }
+}
+
+/// The longest header has a digest for each of 64 bits. Opening reads that much of a file and no more.
+#[test]
+fn the_longest_header_is_read_and_nothing_behind_it() {
+    const LONGEST: u64 = 128 + 64 * 32;
+    let (disk, host) = disk();
+    for base in [0, u64::MAX] {
+        let mut bytes = header(base).encode();
+        bytes.resize(600_000, 7);
+        disk.write_file(&path(base), &bytes).unwrap();
+        let before = disk.operations().bytes_read;
+        let segment = SegmentFile::open(&host, &path(base), OpenMode::Read).unwrap();
+        assert_eq!(segment.header(), &header(base));
+        assert!(disk.operations().bytes_read - before <= LONGEST);
+    }
+    assert_eq!(header(u64::MAX).encode().len() as u64, LONGEST);
 }

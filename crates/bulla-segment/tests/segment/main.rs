@@ -4,9 +4,11 @@
 mod ending;
 mod evidence;
 mod failing;
+mod headerless;
 mod headers;
 mod order;
 mod recovery;
+mod salvage;
 mod summary;
 mod support;
 mod windows;

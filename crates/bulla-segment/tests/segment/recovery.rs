@@ -197,7 +197,7 @@ fn a_read_error_is_an_io_error() {
             let disk = MemVfs::new();
             let path = Path::new("/00000000000000000000.seg");
             disk.write_file(path, &image.bytes).unwrap();
-            let failing = Arc::new(Failing { disk, fails_at });
+            let failing = Arc::new(Failing { disk, fails_at, refuses_creation: false });
             let host = Host::new(failing, Arc::new(OsClock), Arc::new(OsRandom));
             let error = match SegmentFile::open(&host, path, OpenMode::Read) {
                 Ok(segment) => {

@@ -66,6 +66,69 @@ fn a_file_that_ends_otherwise_has_no_summary() {
     assert!(open(&bytes, 0).unwrap().read_summary().unwrap().is_none());
 }
 
+/// A summary whose checksums hold, at an offset where no frame can begin.
+#[test]
+fn a_summary_off_the_grid_is_none() {
+    for shift in [0, 1, 4, 7, 8] {
+        let mut image = Image::synced(3);
+        let mut sealed = image.clone();
+        sealed.end(true);
+        let footer = sealed.file().read_summary().unwrap().unwrap().footer;
+        image.sync();
+        image.bytes.resize(image.bytes.len() + shift, 0);
+        let footer = Footer { pages: vec![], offset: image.offset(), ..footer };
+        image.raw(&image.plain_header(Role::Footer), &footer.encode());
+        assert_eq!(image.file().read_summary().unwrap().is_some(), shift % 8 == 0, "{shift} bytes off");
+    }
+}
+
+/// Y1: a trailer that names an offset further back than any summary reaches is not followed.
+#[test]
+fn a_summary_longer_than_any_is_not_read() {
+    const LONGEST: u64 = 64 + (1 << 20);
+    let (disk, host) = disk();
+    let len = 128 + LONGEST + 64;
+    for (offset, is_followed) in [(128, false), (len - LONGEST - 8, false), (len - LONGEST, true)] {
+        let mut bytes = header(0).encode();
+        bytes.resize(len as usize - 16, 0);
+        bytes.extend(offset.to_le_bytes());
+        let mut closed = Image::synced(1);
+        closed.end(true);
+        bytes.extend(closed.bytes.last_chunk::<8>().unwrap());
+        disk.write_file(&path(0), &bytes).unwrap();
+        let segment = SegmentFile::open(&host, &path(0), OpenMode::Read).unwrap();
+        let before = disk.operations().bytes_read;
+        assert!(segment.read_summary().unwrap().is_none());
+        let expected = if is_followed { 16 + LONGEST } else { 16 };
+        assert_eq!(disk.operations().bytes_read - before, expected, "at {offset} of {len}");
+    }
+}
+
+/// The last frame of a later version is an error: that there is no summary would send whoever asks to a scan, and what
+/// that version ended the file with is not known.
+#[test]
+fn a_summary_of_a_later_version_is_newer() {
+    let mut image = Image::synced(3);
+    image.end(true);
+    let offset = image.file().read_summary().unwrap().unwrap().footer.offset;
+    image.frames.push(offset as usize..image.bytes.len());
+    image.mend(3, |header| header[12] = 32);
+    let error = image.file().read_summary().unwrap_err();
+    assert!(error.is_newer(), "{error:?}");
+    assert_eq!(error.offset(), Some(offset));
+}
+
+/// A file that was cut to less than a trailer after it had been opened ends in no summary.
+#[test]
+fn a_file_shorter_than_a_trailer_has_no_summary() {
+    let image = Image::synced(1);
+    let file = image.file();
+    for len in [16, 15, 0] {
+        file.set_len(len).unwrap();
+        assert!(file.read_summary().unwrap().is_none(), "{len} bytes");
+    }
+}
+
 /// Y2.
 #[test]
 fn a_page_unlike_its_footer_is_damage() {

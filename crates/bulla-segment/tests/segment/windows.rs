@@ -100,6 +100,20 @@ fn a_length_beyond_the_file_is_a_torn_frame() {
     assert!(tail.bytes_read <= image.offset(), "{}", tail.bytes_read);
 }
 
+/// A scan from an offset where no frame can begin, near the end of the file, ends as any other.
+#[test]
+fn a_scan_from_an_offset_off_the_grid_ends() {
+    let mut image = Image::new(0);
+    image.bytes.extend([7; 5]);
+    let file = image.file();
+    for offset in 129..=136 {
+        let mut scanner = FrameScanner::new(&file, offset).unwrap();
+        assert!(!scanner.resync(None).unwrap(), "from {offset}");
+        assert!(matches!(scanner.next_frame().unwrap(), Scanned::End), "from {offset}");
+        assert_eq!(scanner.offset(), 133, "from {offset}");
+    }
+}
+
 /// What a cut would destroy is found on both sides of the borders of what is read at a time.
 #[test]
 fn the_last_byte_that_is_not_zero_is_found_wherever_it_lies() {
