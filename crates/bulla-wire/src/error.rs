@@ -40,3 +40,40 @@ impl WireError {
         matches!(self, Self::Unsupported { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Newer and unsupported are told from everything else, and the text names what was read and what was found.
+    #[test]
+    fn an_error_is_newer_unsupported_or_neither_and_says_what_it_found() {
+        let what = "footer";
+        for (error, is_newer, is_unsupported, text) in [
+            (WireError::Short { what, needed: 8, available: 3 }, false, false, "footer needs 8 bytes and 3 are there"),
+            (WireError::Magic { what }, false, false, "no footer begins here"),
+            (
+                WireError::Newer { what, field: "flags", value: 32 },
+                true,
+                false,
+                "footer is of a newer format: flags is 32",
+            ),
+            (
+                WireError::Checksum { what, stored: 0xab, computed: 1 },
+                false,
+                false,
+                "checksum of footer is 000000ab, computed 00000001",
+            ),
+            (WireError::Invalid { what, field: "page count", value: 7 }, false, false, "footer has page count 7"),
+            (
+                WireError::Unsupported { name: "lz4" },
+                false,
+                true,
+                "frame is compressed with lz4, which this build lacks",
+            ),
+        ] {
+            assert_eq!((error.is_newer(), error.is_unsupported()), (is_newer, is_unsupported), "{error:?}");
+            assert_eq!(error.to_string(), text);
+        }
+    }
+}

@@ -30,3 +30,31 @@ pub const FOOTER_BODY_MAX: u32 = 1 << 20;
 pub const FRONTIER_HASHES_MAX: u32 = 64;
 
 const _: () = assert!(FRAME_BODY_MAX < u32::MAX / 2, "lengths are u32 and are added to header lengths");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The limits are part of the format: what one build writes, every other one must take.
+    #[test]
+    fn the_limits_are_those_of_version_1() {
+        for (name, limit, expected) in [
+            ("record bytes by default", u64::from(RECORD_BYTES_MAX_DEFAULT), 1_048_576),
+            ("record bytes", u64::from(RECORD_BYTES_MAX), 67_108_864),
+            ("record overhead", u64::from(RECORD_OVERHEAD_MAX), 64),
+            ("frame body", u64::from(FRAME_BODY_MAX), 67_108_928),
+            ("records per frame", u64::from(RECORDS_PER_FRAME_MAX), 65_536),
+            ("batch bytes", BATCH_BYTES_MAX, 16_777_216),
+            ("batch records", BATCH_RECORDS_MAX, 1_048_576),
+            ("frame target", u64::from(FRAME_TARGET_BYTES), 4_096),
+            ("index stride", INDEX_STRIDE_BYTES, 4_096),
+            ("entries per index page", u64::from(INDEX_PAGE_ENTRIES_MAX), 512),
+            ("largest segment", SEGMENT_BYTES_MAX, 17_179_869_184),
+            ("smallest segment", SEGMENT_BYTES_MIN, 4_096),
+            ("footer body", u64::from(FOOTER_BODY_MAX), 1_048_576),
+            ("frontier", u64::from(FRONTIER_HASHES_MAX), 64),
+        ] {
+            assert_eq!(limit, expected, "{name}");
+        }
+    }
+}

@@ -167,6 +167,22 @@ mod tests {
         }
     }
 
+    /// Numbers are shown as numbers, padded as whoever shows them asks, and a log as 32 hex digits.
+    #[test]
+    fn values_are_shown_as_people_write_them() {
+        assert_eq!(format!("{} {:>4}", Position(17), Position(3)), "17    3");
+        assert_eq!(format!("{} {:03}", SegmentNumber(17), SegmentNumber(3)), "17 003");
+        let log = LogId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xff]);
+        assert_eq!(log.to_string(), "000102030405060708090a0b0c0d0eff");
+    }
+
+    #[test]
+    fn the_next_position_is_one_above() {
+        for position in [0, 1, u64::MAX - 1] {
+            assert_eq!(Position(position).next(), Some(Position(position + 1)));
+        }
+    }
+
     #[test]
     fn extremes_do_not_overflow() {
         assert_eq!(Position(u64::MAX).next(), None);

@@ -8,7 +8,7 @@ pub(crate) const VARINT_LEN_MAX: usize = 10;
 
 pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.push(value as u8 | 0x80);
         value >>= 7;
     }
     out.push(value as u8);

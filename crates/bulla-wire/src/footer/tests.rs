@@ -110,6 +110,34 @@ fn an_edited_field_is_refused() {
     assert!(error.contains("offset"), "{error}");
 }
 
+/// Each bound of a page by itself, on a footer whose one page has no other to be out of order with: records from the
+/// base on and below the end, bytes from the end of data on and below the footer, entries from one to a full page.
+#[test]
+fn a_page_lies_within_the_segment_and_before_its_footer() {
+    let decode = |page: PageRef| {
+        let footer = Footer { pages: vec![page], ..footer(1, 255) };
+        Footer::decode(&footer.encode(), OFFSET)
+    };
+    let page = footer(1, 255).pages[0];
+    for (page, holds) in [
+        (PageRef { first: Position(99), ..page }, false),
+        (PageRef { first: Position(100), ..page }, true),
+        (PageRef { first: Position(254), ..page }, true),
+        (PageRef { first: Position(255), ..page }, false),
+        (PageRef { offset: 4095, ..page }, false),
+        (PageRef { offset: 4096, ..page }, true),
+        (PageRef { offset: OFFSET - 1, ..page }, true),
+        (PageRef { offset: OFFSET, ..page }, false),
+        (PageRef { entry_count: 0, ..page }, false),
+        (PageRef { entry_count: 1, ..page }, true),
+        (PageRef { entry_count: INDEX_PAGE_ENTRIES_MAX, ..page }, true),
+        (PageRef { entry_count: INDEX_PAGE_ENTRIES_MAX + 1, ..page }, false),
+    ] {
+        let decoded = decode(page);
+        assert_eq!(decoded.is_ok(), holds, "{page:?}: {decoded:?}");
+    }
+}
+
 /// L6: any bytes are refused or decode, and then encode to themselves.
 #[test]
 fn random_damage_is_refused_or_means_something_else() {

@@ -189,6 +189,48 @@ fn a_base_and_durable_end_at_their_limits_are_taken() {
     }
 }
 
+/// The body is stored as it is given, whatever codec the header was copied from.
+#[test]
+fn a_frame_is_written_without_a_codec() {
+    for codec in [Codec::None, Codec::Lz4, Codec::Zstd] {
+        let mut bytes = Vec::new();
+        let given = FrameHeader { codec, stored_len: 3, body_checksum: 9, ..header(Role::Data { more: false }, 1) };
+        given.encode(b"bulla", &frame_seed(), OFFSET, &mut bytes);
+        let (found, body) = read(&bytes, &frame_seed(), OFFSET).unwrap();
+        assert_eq!((found.codec, found.plain_body(&body)), (Codec::None, Ok(&b"bulla"[..])), "{codec:?}");
+    }
+}
+
+/// The longest body of each role is taken; one byte more is no frame.
+#[test]
+fn the_longest_body_of_each_role_is_taken() {
+    let longest = [
+        (Role::Data { more: false }, 1, FRAME_BODY_MAX),
+        (Role::Mark, 0, 0),
+        (Role::Index, 0, 512 * 32),
+        (Role::Footer, 0, FOOTER_BODY_MAX),
+        (Role::Close, 0, FOOTER_BODY_MAX),
+    ];
+    for (role, record_count, longest) in longest {
+        for (len, holds) in [(longest, true), (longest + 1, false)] {
+            let both = [len.to_le_bytes(), len.to_le_bytes()].concat();
+            let bytes = with_field(&header(role, record_count), b"", 16, &both);
+            let decoded = FrameHeader::decode(&bytes, &frame_seed(), OFFSET);
+            assert_eq!(decoded.is_ok(), holds, "{role:?} of {len} bytes: {decoded:?}");
+        }
+    }
+}
+
+/// What lies behind a frame is not looked at, so that whoever holds more of the file need not measure.
+#[test]
+fn a_body_check_leaves_what_follows_alone() {
+    let mut bytes = Vec::new();
+    header(Role::Data { more: false }, 1).encode(b"bulla", &frame_seed(), OFFSET, &mut bytes);
+    bytes.extend([0xff; 64]);
+    let header = FrameHeader::decode(&bytes, &frame_seed(), OFFSET).unwrap();
+    assert_eq!(header.check_body(&bytes[FRAME_HEADER_LEN as usize..], &frame_seed(), OFFSET), Ok(&b"bulla"[..]));
+}
+
 #[test]
 fn a_codec_this_build_lacks_is_unsupported_and_nothing_else() {
     for (codec, name) in [(1, "lz4"), (2, "zstd")] {
