@@ -40,9 +40,7 @@ impl Log {
     /// 1,048,576 records.
     pub fn append_batch(&self, rows: &[NewRow<'_>], options: AppendOptions) -> Result<Range<Position>, LogError> {
         let ticket = self.enqueue(rows, options, options.durability)?;
-        if options.durability > Durability::Buffered {
-            ticket.wait(options.durability)?;
-        }
+        ticket.wait(options.durability)?;
         Ok(ticket.positions())
     }
 

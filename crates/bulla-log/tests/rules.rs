@@ -130,6 +130,42 @@ fn a_largest_batch_is_one_piece_in_one_segment() {
     assert_eq!(rows(&open(&disk).unwrap().snapshot()).len(), 16);
 }
 
+/// As many records as a batch may have are taken; `what_is_refused_takes_no_position` has one more.
+#[test]
+fn a_batch_of_the_most_records_is_taken() {
+    let log = create(MemVfs::new(), &LogOptions::new().origin("test/log"));
+    let positions = log.append_batch(&vec![row(b""); 1 << 20], with(Durability::Buffered)).unwrap();
+    assert_eq!(positions.end.0 - positions.start.0, 1 << 20);
+}
+
+/// What a batch may need besides its payloads is counted with it: a segment that has no room for it is sealed before, and
+/// one that has is not. Records whose every field differs from the last one's take about 18 bytes, others 4.
+#[test]
+fn a_batch_of_small_records_neither_overfills_nor_wastes_a_segment() {
+    const LARGEST: u64 = 64 << 10;
+    let times = [Time(i64::MIN), Time(i64::MAX / 3)];
+    let rows: Vec<_> = (0..1_600_u32)
+        .map(|index| NewRow {
+            kind: Kind(index as u8 % 2),
+            time: times[index as usize % 2],
+            schema: SchemaId(u32::MAX - index),
+            payload: b"",
+        })
+        .collect();
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options().segment_bytes_max(LARGEST));
+    for _ in 0..9 {
+        log.append_batch(&rows, with(Durability::Durable)).unwrap();
+    }
+    let segments = log.snapshot().segments().unwrap();
+    assert!(segments.len() > 3, "{}", segments.len());
+    for segment in &segments[..segments.len() - 1] {
+        let batches = segment.caller_count / rows.len() as u64;
+        assert_eq!(batches, 2, "a third one would not fit");
+        assert_eq!(segment.caller_count, batches * rows.len() as u64, "each is in one piece");
+    }
+}
+
 #[test]
 fn rotating_a_segment_without_records_does_nothing() {
     let disk = MemVfs::new();

@@ -83,6 +83,7 @@ fn a_closed_log_is_intact_and_everything_is_counted() {
         let report = check(&log.host, Level::Structure, &expect);
         assert_eq!(report.findings, []);
         assert_eq!((report.head, report.is_head_computed), (Some(head), false));
+        assert_eq!(report.origin.as_deref(), Some(ORIGIN));
         assert_eq!(report.not_checked.len(), 1, "{:?}", report.not_checked);
     }
 }
@@ -99,6 +100,24 @@ fn a_log_with_several_index_pages_is_intact() {
     log.finish(false);
     let report = check_full(&log);
     assert_eq!((report.findings, report.records_checked), (vec![], 1102));
+    // The structure alone is known without reading what lies between header and index, and the count says so.
+    let report = check(&log.host, Level::Structure, &Expectation::default());
+    assert_eq!(report.findings, []);
+    let window = 256 << 10;
+    assert!((window..window + 3_000).contains(&report.bytes_checked), "{} bytes", report.bytes_checked);
+}
+
+/// A segment that was made and not written to: everything there is of it was looked at, and nothing is uncovered.
+#[test]
+fn a_newest_segment_without_records_is_intact() {
+    let mut log = small(false);
+    log.begin_next();
+    let report = check_full(&log);
+    let texts: Vec<_> = remarks(&report).iter().map(|finding| finding.what.as_str()).collect();
+    assert!(matches!(texts[..], [what] if what.contains("holds no record yet")), "{texts:?}");
+    assert_eq!((report.verdict(), report.not_checked), (Verdict::Intact, Vec::<String>::new()));
+    let bytes: usize = log.paths().iter().map(|path| log.disk.read_file(path).unwrap().len()).sum();
+    assert_eq!(report.bytes_checked, bytes as u64);
 }
 
 /// Every head on the way can be expected, also in the middle of a frame.

@@ -124,14 +124,7 @@ impl LogBuilder {
 
     /// Seals the active segment and begins the next with its seal.
     pub fn rotate(&mut self) {
-        let footer = self.finish(true);
-        let head = self.frontier.head();
-        self.header.number.0 += 1;
-        self.header.base = Position(head.size);
-        self.header.root = head.root.0;
-        self.header.frontier = self.frontier.to_bytes();
-        let file = SegmentFile::create(&self.host, Path::new(DIR), self.header.clone()).unwrap();
-        self.active = Active::empty(file);
+        let (footer, head) = self.begin_next();
         let seal = Seal {
             segment: footer.number,
             base: footer.base,
@@ -143,6 +136,19 @@ impl LogBuilder {
             journal: None,
         };
         self.frame(&[Row { kind: Kind::SEAL, time: 0, payload: &seal.encode() }], false);
+    }
+
+    /// Seals the active segment and makes the next without a record in it; gives what the seal is of.
+    pub fn begin_next(&mut self) -> (Footer, TreeHead) {
+        let footer = self.finish(true);
+        let head = self.frontier.head();
+        self.header.number.0 += 1;
+        self.header.base = Position(head.size);
+        self.header.root = head.root.0;
+        self.header.frontier = self.frontier.to_bytes();
+        let file = SegmentFile::create(&self.host, Path::new(DIR), self.header.clone()).unwrap();
+        self.active = Active::empty(file);
+        (footer, head)
     }
 
     /// Writes the index with a footer (`seal`) or close frame behind the last record.

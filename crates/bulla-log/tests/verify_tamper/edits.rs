@@ -189,6 +189,26 @@ fn a_segment_rewritten_whole_contradicts_the_next_one() {
     }
 }
 
+/// A segment begins with the seal of the one before, so none is closed without a record: its seal was taken out with
+/// whatever came after it.
+#[test]
+fn a_segment_closed_without_its_seal_is_tampering() {
+    let mut log = LogBuilder::new(ID, false);
+    log.frame(&[row(5, b"first")], false);
+    log.begin_next();
+    log.finish(false);
+    for level in [Level::Structure, Level::Full] {
+        let report = check(&log, level);
+        let bad = report.first_bad().unwrap();
+        assert_eq!((report.verdict(), bad.position), (Verdict::Tampered, Some(Position(2))), "{:?}", report.findings);
+        assert!(
+            report.findings.iter().any(|finding| finding.what.contains("without a record")),
+            "{:?}",
+            report.findings
+        );
+    }
+}
+
 /// A predecessor took a sealed segment with its last row cut off and the footer made to fit for whole.
 #[test]
 fn the_last_row_of_a_sealed_segment_cannot_be_cut() {
