@@ -149,7 +149,7 @@ impl Inner {
             plan.file.write(&group.bytes, group.offset)?;
         }
         let ahead = plan.zero_end_max.saturating_sub(end).min(ZERO_AHEAD_BYTES) as usize;
-        if plan.sync && end > plan.zero_end && group.bytes.len() < SMALL_GROUP_BYTES && ahead > 0 {
+        if plan.sync && end > plan.zero_end && group.bytes.len() < SMALL_GROUP_BYTES {
             match plan.file.write(ZEROS.get(..ahead).unwrap_or(&ZEROS), end) {
                 Ok(()) => plan.zero_end = end + ahead as u64,
                 // Zeros ahead are a matter of speed; a part of them does no harm.

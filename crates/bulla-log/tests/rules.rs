@@ -138,6 +138,37 @@ fn a_batch_of_the_most_records_is_taken() {
     assert_eq!(positions.end.0 - positions.start.0, 1 << 20);
 }
 
+/// A small sync leaves zeros ahead, so that the ones behind it change bytes and no length, which costs a disk more. There
+/// are none beyond the size at which the segment is sealed, and a large group, which changes the length anyway, leaves none.
+#[test]
+fn small_syncs_leave_zeros_ahead_and_the_next_ones_change_no_length() {
+    const AHEAD: usize = 256 << 10;
+    const LARGEST: usize = 600 << 10;
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options().segment_bytes_max(LARGEST as u64));
+    let read = || disk.read_file(&segments(&disk)[0]).unwrap();
+    let mut lens = BTreeSet::new();
+    while segments(&disk).len() == 1 {
+        lens.insert(read().len());
+        log.append(&row(&[7; 1_000]), with(Durability::Durable)).unwrap();
+    }
+    let lens: Vec<_> = lens.into_iter().collect();
+    assert!((3..=4).contains(&lens.len()), "{lens:?}");
+    assert!(lens[1] - lens[0] >= AHEAD && lens[1] - lens[0] < AHEAD + 2_000, "{lens:?}");
+    assert_eq!(lens.last(), Some(&LARGEST));
+
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &LogOptions::new().origin("test/log"));
+    let read = || disk.read_file(&segments(&disk)[0]).unwrap();
+    let is_zero_ahead = |bytes: &[u8]| bytes[bytes.len() - 8..] == [0; 8];
+    log.append(&row(&vec![7; 600 << 10]), with(Durability::Durable)).unwrap();
+    assert!(!is_zero_ahead(&read()), "after a large group");
+    log.append(&row(&[7; 1_000]), with(Durability::Flushed)).unwrap();
+    assert!(!is_zero_ahead(&read()), "without a sync");
+    log.append(&row(&[7; 1_000]), with(Durability::Durable)).unwrap();
+    assert!(is_zero_ahead(&read()), "after a small group");
+}
+
 /// What a batch may need besides its payloads is counted with it: a segment that has no room for it is sealed before, and
 /// one that has is not. Records whose every field differs from the last one's take about 18 bytes, others 4.
 #[test]

@@ -284,6 +284,25 @@ fn a_bad_frame_below_the_durable_end_of_an_unclosed_log_is_damage() {
     }
 }
 
+/// Records that are none, under checksums that hold: some writer wrote that and no crash left it, so it is no torn tail,
+/// although nothing proves it durable.
+#[test]
+fn nonsense_at_the_end_of_an_unclosed_log_is_tampering() {
+    let log = small(false);
+    let mut newest = log.edit(2);
+    let last = newest.frames.len() - 1;
+    newest.frames[last].0.record_count += 1;
+    let offset = newest.offset(last);
+    log.put(2, &newest);
+    for level in [Level::Structure, Level::Full] {
+        let report = check(&log.host, level, &Expectation::default());
+        let bad = report.first_bad().unwrap();
+        // The batch begins in the frame before.
+        assert_eq!((bad.verdict, bad.position, bad.offset), (Verdict::Tampered, Some(Position(13)), Some(offset)));
+        assert_eq!(report.verdict(), Verdict::Tampered, "{:?}", report.findings);
+    }
+}
+
 #[test]
 fn an_interrupted_creation_or_rotation_is_a_remark() {
     for (len, fill) in [(0, 0), (64, 0), (200, 0)] {
