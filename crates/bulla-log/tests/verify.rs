@@ -3,15 +3,19 @@
 
 #[path = "support/build.rs"]
 mod build;
+#[path = "support/faulty.rs"]
+mod faulty;
 
 use build::{DIR, LogBuilder, ORIGIN, row};
 use bulla_chain::{Digest, TreeHead};
 use bulla_log::{Expectation, Finding, Level, LogReport, Progress, Verdict, verify_log};
 use bulla_vfs::{DirEntry, Host, MemVfs, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
-use bulla_wire::{LogId, Position};
+use bulla_wire::{FRAME_MAGIC, LogId, Position};
+use faulty::Faulty;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ID: LogId = LogId([3; 16]);
 
@@ -387,6 +391,34 @@ fn beside_a_live_writer_nothing_is_damaged() {
         let report = check_full(&log);
         assert_eq!(report.head, Some(log.frontier.head()));
     });
+}
+
+/// Whoever reads slower than a writer writes meets, at each look, bytes that are about to be a frame. Here each read finds
+/// one frame more, and the frames behind the bad place say that it was durable: with the next look it is.
+#[test]
+fn a_place_that_goes_on_becoming_valid_is_not_judged() {
+    let mut log = LogBuilder::new(ID, false);
+    for time in 0..200 {
+        log.frame(&[row(time, b"x")], false);
+    }
+    let newest = log.edit(0);
+    let offsets: Vec<_> = (2..200).map(|index| newest.offset(index)).collect();
+    let file = log.disk.open(&log.paths()[0], OpenMode::Write).unwrap();
+    for offset in &offsets {
+        assert_eq!(file.write_at(b"?", *offset).unwrap(), 1);
+    }
+    assert_eq!(check_full(&log).verdict(), Verdict::Damaged, "when nobody writes");
+
+    let faulty = Faulty::new(log.disk.clone());
+    let next = AtomicUsize::new(0);
+    faulty.before_read(move || {
+        if let Some(offset) = offsets.get(next.fetch_add(1, Ordering::Relaxed)) {
+            file.write_at(&FRAME_MAGIC[..1], *offset).unwrap();
+        }
+    });
+    let host = Host { fs: Arc::new(faulty), ..log.host.clone() };
+    let report = check(&host, Level::Full, &Expectation::default());
+    assert_eq!(report.verdict(), Verdict::Intact, "{:?}", report.findings);
 }
 
 /// A disk that refuses to open one file.
