@@ -111,6 +111,24 @@ fn a_log_with_several_index_pages_is_intact() {
     assert!((window..window + 3_000).contains(&report.bytes_checked), "{} bytes", report.bytes_checked);
 }
 
+/// Progress is told every 4 MiB and the rest of a frame: often enough for a bar, and not with each frame.
+#[test]
+fn progress_is_told_every_few_megabytes() {
+    let mut log = LogBuilder::new(ID, false);
+    let payload = vec![7; 100_000];
+    for time in 0..140 {
+        log.frame(&[row(time, &payload)], false);
+    }
+    log.finish(false);
+    let mut told = vec![0];
+    let report = verify_log(&log.host, Path::new(DIR), Level::Full, &Expectation::default(), &mut |now| {
+        told.push(now.bytes_checked);
+    });
+    assert_eq!(told.last(), Some(&report.bytes_checked));
+    assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= (4 << 20) + 101_000), "{told:?}");
+    assert!(told.len() < 10, "{told:?}");
+}
+
 /// A segment that was made and not written to: everything there is of it was looked at, and nothing is uncovered.
 #[test]
 fn a_newest_segment_without_records_is_intact() {
