@@ -222,3 +222,130 @@ impl LogError {
 pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
     move |source| LogError::Io { action, path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulla_wire::WireError;
+    use std::io::ErrorKind;
+
+    /// What callers ask of an error, and what to call it.
+    type Question = (&'static str, fn(&LogError) -> bool);
+
+    const QUESTIONS: [Question; 8] = [
+        ("damage", LogError::is_damage),
+        ("missing", LogError::is_missing),
+        ("newer", LogError::is_newer),
+        ("full", LogError::is_full),
+        ("poisoned", LogError::is_poisoned),
+        ("conflict", LogError::is_conflict),
+        ("pruned", LogError::is_pruned),
+        ("refused", LogError::is_refused_for_space),
+    ];
+
+    /// An error, what is true of it, and the path, position and offset it names.
+    type Case = (LogError, &'static [&'static str], Option<&'static str>, Option<u64>, Option<u64>);
+
+    fn cases() -> Vec<Case> {
+        let dir = || PathBuf::from("/log");
+        let segment = || PathBuf::from("/log/0.seg");
+        let damaged = |source| SegmentError::Damaged { path: segment(), offset: 8, position: Position(5), source };
+        let magic = || WireError::Magic { what: "frame header" };
+        let lost = Position(3)..Position(9);
+        let io = |action, kind: ErrorKind| LogError::Io { action, path: segment(), source: kind.into() };
+        let inner = |action, kind: ErrorKind| SegmentError::Io { action, path: segment(), source: kind.into() };
+        let head = TreeHead::EMPTY;
+        vec![
+            (damaged(magic()).into(), &["damage"], Some("/log/0.seg"), Some(5), Some(8)),
+            (
+                SegmentError::Newer { path: segment(), offset: 8, source: magic() }.into(),
+                &["newer"],
+                Some("/log/0.seg"),
+                None,
+                Some(8),
+            ),
+            (inner("write", ErrorKind::Other).into(), &[], Some("/log/0.seg"), None, None),
+            (inner("write", ErrorKind::StorageFull).into(), &["full", "refused"], Some("/log/0.seg"), None, None),
+            (inner("sync", ErrorKind::StorageFull).into(), &["full"], Some("/log/0.seg"), None, None),
+            (io("write", ErrorKind::Other), &[], Some("/log/0.seg"), None, None),
+            (io("write", ErrorKind::StorageFull), &["full", "refused"], Some("/log/0.seg"), None, None),
+            (io("sync", ErrorKind::StorageFull), &["full"], Some("/log/0.seg"), None, None),
+            (
+                LogError::Damaged {
+                    dir: dir(),
+                    segment: segment(),
+                    offset: 8,
+                    lost: lost.clone(),
+                    evidence: String::new(),
+                },
+                &["damage"],
+                Some("/log/0.seg"),
+                Some(3),
+                Some(8),
+            ),
+            (
+                LogError::Missing { dir: dir(), position: Position(4) },
+                &["damage", "missing"],
+                Some("/log"),
+                Some(4),
+                None,
+            ),
+            (LogError::NotFound { dir: dir() }, &["missing"], Some("/log"), None, None),
+            (LogError::Mismatch { dir: dir(), what: String::new() }, &["damage"], Some("/log"), None, None),
+            (
+                LogError::Poisoned { dir: dir(), cause: String::new(), indeterminate: lost },
+                &["poisoned"],
+                Some("/log"),
+                Some(3),
+                None,
+            ),
+            (
+                LogError::NoSpace { dir: dir(), source: ErrorKind::StorageFull.into() },
+                &["full", "refused"],
+                Some("/log"),
+                None,
+                None,
+            ),
+            (LogError::Conflict { expected: Position(1), actual: Position(2) }, &["conflict"], None, Some(2), None),
+            (LogError::TooLarge { what: "batch", len: 2, max: 1 }, &[], None, None, None),
+            (LogError::EngineKind { kind: 128 }, &[], None, None, None),
+            (LogError::Pruned { below: Position(7) }, &["pruned"], None, Some(7), None),
+            (LogError::NoSuchHead { asked: 2, size: 1 }, &[], None, None, None),
+            (LogError::Exhausted { dir: dir(), what: "position" }, &[], Some("/log"), None, None),
+            (LogError::Closed { dir: dir() }, &[], Some("/log"), None, None),
+            (LogError::HeldHead { dir: dir(), held: head }, &[], Some("/log"), None, None),
+        ]
+    }
+
+    #[track_caller]
+    fn check(error: &LogError, (_, truths, path, position, offset): &Case) {
+        let found: Vec<_> = QUESTIONS.iter().filter(|(_, ask)| ask(error)).map(|(name, _)| *name).collect();
+        assert_eq!(&found, truths, "{error:?}");
+        assert_eq!(error.path(), path.map(Path::new), "{error:?}");
+        assert_eq!((error.position(), error.offset()), (position.map(Position), *offset), "{error:?}");
+    }
+
+    /// Each question is answered of the error itself, and alike of one that is told again.
+    #[test]
+    fn an_error_answers_for_itself_and_for_what_it_repeats() {
+        for case in cases() {
+            check(&case.0, &case);
+        }
+        for mut case in cases() {
+            let first = std::mem::replace(&mut case.0, LogError::EngineKind { kind: 128 });
+            let again = LogError::Repeated { source: Arc::new(LogError::Repeated { source: Arc::new(first) }) };
+            check(&again, &case);
+        }
+    }
+
+    /// What was refused for lack of space before a sync becomes `NoSpace`; everything else stays what it is.
+    #[test]
+    fn only_a_refusal_for_space_becomes_no_space() {
+        for (error, truths, ..) in cases() {
+            let (was, is_refused) = (format!("{error:?}"), truths.contains(&"refused"));
+            let now = error.or_no_space(Path::new("/log"));
+            assert_eq!(matches!(now, LogError::NoSpace { .. }), is_refused, "{now:?}");
+            assert!(is_refused || format!("{now:?}") == was, "{was} became {now:?}");
+        }
+    }
+}

@@ -254,9 +254,42 @@ fn tickets_end_as_durable_not_written_or_indeterminate() {
     assert!(log.is_poisoned());
     assert_eq!((one.outcome(), two.outcome()), (Outcome::Indeterminate, Outcome::Indeterminate));
     assert_eq!(again.outcome(), Outcome::Durable);
-    let LogError::Poisoned { indeterminate, .. } = two.wait(Durability::Durable).unwrap_err() else { panic!() };
+    let error = two.wait(Durability::Durable).unwrap_err();
+    let LogError::Poisoned { indeterminate, cause, .. } = error else { panic!("{error:?}") };
     assert_eq!(indeterminate, one.positions().start..two.positions().end);
+    assert!(cause.starts_with("cannot ") && cause.contains(".seg: "), "what failed, and of what: {cause}");
     assert!(log.flush().unwrap_err().is_poisoned() && log.rotate().unwrap_err().is_poisoned());
+}
+
+/// M3. Zeros ahead and marks are a matter of speed: that there is no room for them is nobody's concern. Any other failure
+/// of their writes is one of the disk, and the log takes nothing more.
+#[test]
+fn zeros_and_marks_want_no_room_but_a_sound_disk() {
+    for (at, kind, is_told, is_poisoned) in [
+        (1, ErrorKind::StorageFull, false, false),
+        (3, ErrorKind::StorageFull, false, false),
+        (1, ErrorKind::Other, true, true),
+        (3, ErrorKind::Other, false, true),
+    ] {
+        let faulty = Faulty::new(MemVfs::new());
+        let log = common::create(faulty.clone(), &LogOptions::new().origin("test/log"));
+        // So large a group leaves no zeros, so that the next one does.
+        log.append(&row(&[1; 270_000]), with(Durability::Durable)).unwrap();
+        let before = faulty.done().len();
+        log.append(&row(&[2; 600]), with(Durability::Durable)).unwrap();
+        log.append(&row(&[2; 270_000]), with(Durability::Durable)).unwrap();
+        let done = faulty.done();
+        let [Operation::Write { .. }, Operation::Write { len: 262_144, .. }, Operation::Sync(_), mark, ..] =
+            &done[before..]
+        else {
+            panic!("{done:?}")
+        };
+        assert!(matches!(mark, Operation::Write { len: 64, .. }), "{mark:?}");
+
+        faulty.set_fault(Some(Fault { at, kind, for_good: false, quarters_written: 2 }));
+        let appended = log.append(&row(&[3; 600]), with(Durability::Durable));
+        assert_eq!((appended.is_err(), log.is_poisoned()), (is_told, is_poisoned), "{kind} at {at}: {appended:?}");
+    }
 }
 
 /// W3 of the writer: a group that is refused takes back only what its callers still wait for.
