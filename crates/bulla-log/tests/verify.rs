@@ -129,6 +129,22 @@ fn progress_is_told_every_few_megabytes() {
     assert!(told.len() < 10, "{told:?}");
 }
 
+/// Only a scan tells how an unclosed log ends, so all of it is looked at whatever the level.
+#[test]
+fn an_unclosed_log_is_read_to_its_end_at_every_level() {
+    let mut log = LogBuilder::new(ID, false);
+    for time in 0..200 {
+        log.frame(&[row(time, &[7; 5_000])], false);
+    }
+    let path = log.paths()[0].clone();
+    let torn = [&log.disk.read_file(&path).unwrap()[..], b"torn"].concat();
+    log.disk.write_file(&path, &torn).unwrap();
+    for level in [Level::Structure, Level::Full] {
+        let report = check(&log.host, level, &Expectation::default());
+        assert_eq!((report.verdict(), report.bytes_checked), (Verdict::Intact, torn.len() as u64));
+    }
+}
+
 /// A segment that was made and not written to: everything there is of it was looked at, and nothing is uncovered.
 #[test]
 fn a_newest_segment_without_records_is_intact() {
