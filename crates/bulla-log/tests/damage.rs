@@ -266,6 +266,20 @@ fn an_interrupted_creation_is_made_again_only_behind_a_sealed_segment() {
     log.close().unwrap();
     disk.write_file(&PathBuf::from("/log/00000000000000000099.seg"), b"").unwrap();
     assert!(refuses(&disk, "foreign file").is_damage());
+    // Nor is one whose name follows a close frame, or does not follow a footer.
+    for (is_sealed, name) in [(false, 6), (true, 99)] {
+        let (disk, log) = filled(5);
+        if is_sealed {
+            log.rotate().unwrap();
+            drop(log);
+            remove(&disk, &segments(&disk)[1]);
+        } else {
+            assert_eq!(log.next_position(), Position(name));
+            log.close().unwrap();
+        }
+        disk.write_file(&PathBuf::from(format!("/log/{name:020}.seg")), b"").unwrap();
+        assert!(refuses(&disk, "no footer that ends there").is_damage());
+    }
 }
 
 /// A version above ours, in each place that has one, is newer for both and never damage.

@@ -4,7 +4,8 @@
 #[path = "support/common.rs"]
 mod common;
 
-use bulla_log::{Durability, Expectation, Level, LogReader, Verdict, verify_log};
+use bulla_log::{Durability, Expectation, Level, Log, LogOptions, LogReader, TailKind, Verdict, verify_log};
+use bulla_segment::Tail;
 use bulla_vfs::MemVfs;
 use bulla_wire::{Epoch, FrameBuilder, FramePlace, Kind, NewRecord, Position, SchemaId, Time};
 use common::{all, dir, edit, host, open, options, row, rows, with};
@@ -44,6 +45,53 @@ fn a_footer_with_zeros_behind_it_is_no_damage_to_readers() {
     common::remove(&disk, &paths[1]);
     edit(&disk, &paths[0], |bytes| bytes.extend([0; 4096]));
     assert_reads(&disk, &expected);
+}
+
+/// The same log opened for writing is sealed, and the zeros are gone before anything else: nothing is appended to a sealed
+/// segment. Behind a close frame zeros mean as little; the next record goes in their place.
+#[test]
+fn a_summary_with_zeros_behind_it_is_still_the_end() {
+    let (disk, paths, mut expected) = rotated();
+    common::remove(&disk, &paths[1]);
+    let sealed = disk.read_file(&paths[0]).unwrap();
+    edit(&disk, &paths[0], |bytes| bytes.extend([0; 4096]));
+    let log = open(&disk).unwrap();
+    assert_eq!(log.recovery().tail, TailKind::Sealed);
+    assert_eq!(disk.crash().read_file(&paths[0]).unwrap(), sealed);
+    let position = log.append(&row(b"next"), with(Durability::Durable)).unwrap();
+    expected.push((position.0, b"next".to_vec()));
+    log.close().unwrap();
+    assert_eq!(disk.read_file(&paths[0]).unwrap(), sealed);
+
+    edit(&disk, &paths[1], |bytes| bytes.extend([0; 4096]));
+    let log = open(&disk).unwrap();
+    assert_eq!((log.recovery().tail, log.recovery().quarantine.clone()), (TailKind::Clean, None));
+    let position = log.append(&row(b"last"), with(Durability::Durable)).unwrap();
+    expected.push((position.0, b"last".to_vec()));
+    log.close().unwrap();
+    assert_reads(&disk, &expected);
+}
+
+/// Zeros that a life left ahead of its tail serve the next one: its small syncs change no length.
+#[test]
+fn zeros_ahead_of_an_unclosed_log_are_used_by_the_next_life() {
+    let disk = MemVfs::new();
+    let options = LogOptions::new().origin("test/log");
+    let log = common::create(disk.clone(), &options);
+    log.append(&row(b"first"), with(Durability::Durable)).unwrap();
+    drop(log);
+    // A mark is no zeros, so it is what a power cut took.
+    let path = common::segments(&disk)[0].clone();
+    let end = Tail::scan(&common::open_for_reading(&disk, &path)).unwrap().extent.end_offset as usize;
+    edit(&disk, &path, |bytes| bytes[end..].fill(0));
+    let len = disk.read_file(&path).unwrap().len();
+    assert!(len > end + 100_000);
+    let log = Log::open(&host(disk.clone()), dir(), &options).unwrap();
+    assert_eq!(log.recovery().tail, TailKind::Unclosed);
+    for _ in 0..3 {
+        log.append(&row(b"next"), with(Durability::Durable)).unwrap();
+        assert_eq!(disk.read_file(&path).unwrap().len(), len);
+    }
 }
 
 /// Power was cut before the sync of an index and its footer, and only the footer arrived: readers believed it, found no

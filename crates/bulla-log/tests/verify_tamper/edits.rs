@@ -189,6 +189,19 @@ fn a_segment_rewritten_whole_contradicts_the_next_one() {
     }
 }
 
+/// A frame of an epoch below the one before it is tampering, and the records in it are where they belong: they are checked,
+/// and nothing behind them is out of order.
+#[test]
+fn a_fallen_epoch_is_one_finding_and_hides_no_record() {
+    let log = closed();
+    let mut edited = log.edit(1);
+    edited.frames[1].0.epoch = Epoch(0);
+    log.put(1, &edited);
+    let report = check(&log, Level::Full);
+    assert_eq!((report.verdict(), report.findings.len()), (Verdict::Tampered, 1), "{:?}", report.findings);
+    assert_eq!((report.findings[0].position, report.records_checked), (Some(Position(6)), 15));
+}
+
 /// A segment begins with the seal of the one before, so none is closed without a record: its seal was taken out with
 /// whatever came after it.
 #[test]
