@@ -221,6 +221,45 @@ fn an_older_segment_without_footer_refuses_and_is_read_by_scanning() {
     assert!(common::read(&log.snapshot(), &Query::new()).unwrap_err().is_damage());
 }
 
+/// A close frame is no footer, although it ends where the next segment begins; nor is the footer of a longer life of the
+/// same segment.
+#[test]
+fn an_older_segment_that_ends_otherwise_refuses() {
+    for is_sealed in [false, true] {
+        let (disk, log) = filled(5);
+        let other = copy(&disk);
+        log.rotate().unwrap();
+        drop(log);
+        let log = open(&other).unwrap();
+        if is_sealed {
+            log.append(&row(b"one more"), with(Durability::Durable)).unwrap();
+            log.rotate().unwrap();
+        }
+        log.close().unwrap();
+        let older = &segments(&disk)[0];
+        edit(&disk, older, |bytes| *bytes = other.read_file(older).unwrap());
+        assert!(refuses(&disk, "another end").is_damage());
+    }
+}
+
+/// An error says where the proof comes from: whoever was told more than the file says looks elsewhere for the rest.
+#[test]
+fn damage_names_who_knows_of_it() {
+    let (disk, log) = filled(5);
+    drop(log);
+    let path = segments(&disk).pop().unwrap();
+    let first = frames(&disk, &path)[1].0 as usize;
+    edit(&disk, &path, |bytes| bytes[first] ^= 4);
+    for (known, source) in
+        [(0, "frames of the segment prove"), (5, "frames of the segment prove"), (9, "the caller knows")]
+    {
+        let options = options().known_durable_end(Position(known));
+        let error = Log::open(&host(disk.clone()), dir(), &options).unwrap_err();
+        let LogError::Damaged { evidence, .. } = &error else { panic!("{error:?}") };
+        assert!(evidence.contains(source), "{known}: {evidence}");
+    }
+}
+
 #[test]
 fn a_newest_segment_with_nothing_valid_in_it_refuses_and_ends_the_log_for_readers() {
     let (disk, log) = filled(40);

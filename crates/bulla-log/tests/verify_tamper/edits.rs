@@ -202,6 +202,18 @@ fn a_fallen_epoch_is_one_finding_and_hides_no_record() {
     assert_eq!((report.findings[0].position, report.records_checked), (Some(Position(6)), 15));
 }
 
+/// Times in a frame header that its records do not have are one finding: the index is held against the records.
+#[test]
+fn wrong_bounds_of_a_frame_do_not_condemn_the_index() {
+    let log = closed();
+    let mut edited = log.edit(1);
+    edited.frames[1].0.times.include(Time(i64::MAX));
+    log.put(1, &edited);
+    let report = check(&log, Level::Full);
+    assert_eq!((report.verdict(), report.findings.len()), (Verdict::Tampered, 1), "{:?}", report.findings);
+    assert!(report.findings[0].what.starts_with("times in the frame header"), "{:?}", report.findings);
+}
+
 /// A segment begins with the seal of the one before, so none is closed without a record: its seal was taken out with
 /// whatever came after it.
 #[test]
