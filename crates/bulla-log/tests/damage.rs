@@ -242,6 +242,25 @@ fn an_older_segment_that_ends_otherwise_refuses() {
     }
 }
 
+/// A torn tail of any length is set aside byte by byte as it was.
+#[test]
+fn a_long_torn_tail_is_set_aside_whole() {
+    let (disk, log) = filled(5);
+    drop(log);
+    let path = segments(&disk).pop().unwrap();
+    let (last, header) = frames(&disk, &path).into_iter().rfind(|(_, header)| header.record_count > 0).unwrap();
+    let end = (last + header.frame_len()) as usize;
+    let torn: Vec<u8> = (1..=200_000_u32).map(|index| (index % 251) as u8 + 1).collect();
+    edit(&disk, &path, |bytes| {
+        bytes.truncate(end);
+        bytes.extend(&torn);
+    });
+    let log = open(&disk).unwrap();
+    let report = log.recovery();
+    assert_eq!((report.tail, report.quarantined_bytes), (TailKind::Torn, 200_000));
+    assert!(disk.read_file(report.quarantine.as_ref().unwrap()).unwrap() == torn);
+}
+
 /// An error says where the proof comes from: whoever was told more than the file says looks elsewhere for the rest.
 #[test]
 fn damage_names_who_knows_of_it() {
