@@ -71,6 +71,32 @@ fn a_damaged_store_is_repaired_elsewhere_and_says_so_for_ever() {
     bulla(&["verify", store.path(), "--require", "complete"]).expect(4);
 }
 
+/// Only the text of the two paths was compared, so that a path with dots or a link in it led a repair to write its new
+/// store into the damaged one.
+#[test]
+fn no_path_leads_a_repair_into_the_store_it_reads() {
+    let (store, _) = damaged();
+    let before = contents(&store.dir);
+    let beside = store.temporary.path().join("beside");
+    fs::create_dir(&beside).unwrap();
+    let name = store.dir.file_name().unwrap();
+    let mut ways = vec![
+        beside.join("..").join(name).join("new"),
+        store.temporary.path().join("missing").join("..").join(name).join("new"),
+    ];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&store.dir, beside.join("link")).unwrap();
+        ways.push(beside.join("link/new"));
+        ways.push(beside.join("link/a/b"));
+    }
+    for into in ways {
+        store.run("repair", &["--into", into.to_str().unwrap()]).expect(8);
+        assert!(contents(&store.dir) == before, "{} led into the damaged store", into.display());
+    }
+    store.run("repair", &["--into", beside.join("../new").to_str().unwrap()]).expect(0);
+}
+
 #[test]
 fn what_needs_no_repair_or_may_not_be_repaired_is_refused() {
     let store = TestStore::new();

@@ -55,7 +55,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod clock;
@@ -212,6 +212,17 @@ pub trait Vfs: Send + Sync + fmt::Debug {
     ///
     /// `NotFound` when it leads to nothing.
     fn metadata(&self, path: &Path) -> io::Result<Metadata>;
+
+    /// The one path, without links and dots, that leads where this one does, to tell whether one place lies within
+    /// another. The path as it is unless overridden, which is right where there are no links.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` when it leads to nothing.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        self.metadata(path)?;
+        Ok(path.to_owned())
+    }
 
     /// Renames a file or directory, replacing what `to` named before. Handles stay with what they opened.
     ///

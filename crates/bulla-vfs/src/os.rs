@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::lock::OsLock;
@@ -64,6 +64,10 @@ impl Vfs for OsVfs {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         let metadata = fs::metadata(path)?;
         Ok(Metadata { len: metadata.len(), is_dir: metadata.is_dir() })
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -10,7 +10,7 @@
 use super::source::{Source, SourceLog};
 use crate::error::{Error, io};
 use crate::journal::{JOURNAL_SCHEMA, JournalRow, TableInfo};
-use crate::layout::{Layout, create_dirs, journal_origin, sync_dir, table_origin};
+use crate::layout::{Layout, create_dirs, create_dirs_durably, journal_origin, parent, sync_dir, table_origin};
 use crate::open::new_log_id;
 use bulla_log::{AppendOptions, Durability, Log, LogOptions, Loss, NewRow};
 use bulla_vfs::Host;
@@ -44,13 +44,34 @@ pub(super) fn check<'a>(host: &Host, dir: &Path, into: &'a Path) -> Result<&'a P
         Err(error) if error.kind() == ErrorKind::NotADirectory => false,
         Err(error) => return Err(io("list", into)(error)),
     };
-    if is_free && !into.starts_with(dir) { Ok(into) } else { Err(Error::NotEmpty { dir: into.to_owned() }) }
+    if is_free && !is_within(host, dir, into)? { Ok(into) } else { Err(Error::NotEmpty { dir: into.to_owned() }) }
+}
+
+/// Whether `into`, or what would be made on the way to it, lies in `dir`, whatever links and dots lead there.
+fn is_within(host: &Host, dir: &Path, into: &Path) -> Result<bool, Error> {
+    let resolve = |path: &Path| match host.fs.resolve(path) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io("look for", path)(error)),
+    };
+    let Some(dir) = resolve(dir)? else { return Ok(false) };
+    let mut place = into;
+    loop {
+        if let Some(found) = resolve(place)? {
+            return Ok(found.starts_with(&dir));
+        }
+        // What is missing has no links in it; where dots behind it will lead, nobody can say yet.
+        if place.file_name().is_none() {
+            return Ok(true);
+        }
+        place = parent(place);
+    }
 }
 
 impl Target {
     pub(super) fn begin(host: &Host, into: &Path, source: &Source) -> Result<Self, Error> {
         let layout = Layout::new(into);
-        create_dirs(host, into)?;
+        create_dirs_durably(host, into)?;
         // Rotating, it would owe state rows; its rows are few.
         let options = LogOptions::new()
             .record_bytes_max(RECORD_BYTES_MAX)
