@@ -2,7 +2,9 @@
 
 use bulla::vfs::{SeededRandom, Vfs};
 use bulla::wire::{FRAME_HEADER_LEN, FrameHeader, Kind, Role, SegmentHeader};
-use bulla::{Durability, Host, ManualClock, MemVfs, Options, Raw, RowOptions, Store, Table, TableOptions};
+use bulla::{
+    Durability, Host, ManualClock, MemVfs, Options, Raw, RepairOptions, RowOptions, Store, Table, TableOptions, repair,
+};
 use bulla_testkit::{Edited, mend_frame, mend_segment_header};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -154,6 +156,8 @@ pub(crate) const STATES: &[State] = &[
         store.close().unwrap();
         files_of(&disk)
     }),
+    ("repaired", "what a repair made of a store that had lost a row in a sealed segment", || repaired("damage-sealed")),
+    ("repaired-tail", "what a repair made of a store that had lost its newest segment", || repaired("missing-newest")),
     ("damage-active", "a flipped bit below the durable end of a segment that was not closed", || {
         edited(trimmed(unclosed()), NEWEST, |bytes| {
             let first = data_frames(bytes)[0];
@@ -401,6 +405,22 @@ fn header_cut(len: usize) -> Files {
 /// The last frame, never synced, cut where a field of its header ends.
 fn frame_cut(field: usize) -> Files {
     edited(flushed(), NEWEST, |bytes| bytes.truncate(last_data(bytes) + FRAME_FIELDS[field]))
+}
+
+/// What a repair makes of another state.
+fn repaired(state: &str) -> Files {
+    let (.., make) = STATES.iter().find(|(name, ..)| *name == state).unwrap();
+    let disk = disk_of(&make());
+    disk.rename(Path::new(STORE), Path::new("/damaged")).unwrap();
+    let options = RepairOptions {
+        into: Some(STORE.into()),
+        who: "an operator".to_owned(),
+        reason: "a bad disk".to_owned(),
+        host: host_on(&disk),
+        ..RepairOptions::default()
+    };
+    assert!(repair("/damaged", &options, &mut |_| {}).unwrap().into.is_some(), "{state} needs no repair");
+    files_of(&disk)
 }
 
 /// The last frame changed, with its checksums put right.
