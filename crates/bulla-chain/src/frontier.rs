@@ -15,7 +15,7 @@ use std::fmt;
 
 use crate::digest::Digest;
 use crate::error::FrontierError;
-use crate::tree::{TreeHead, node};
+use crate::tree::{TreeHead, node, row_root};
 
 /// As many as a `u64` has bits.
 const HASHES_MAX: usize = 64;
@@ -110,8 +110,7 @@ impl Frontier {
     /// The root over all leaves pushed. Cost: one node for each hash but the first.
     #[must_use]
     pub fn root(&self) -> Digest {
-        let root = self.hashes().iter().copied().rev().reduce(|right, left| node(&left, &right));
-        root.unwrap_or(TreeHead::EMPTY.root)
+        row_root(self.hashes())
     }
 
     /// Size and root together.

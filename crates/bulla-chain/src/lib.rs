@@ -9,7 +9,10 @@
 //! The engine's own records ([`Genesis`], [`Seal`], [`Recovery`], [`Break`]) are payloads like any other, and so under the tree
 //! as well; their bytes are defined here because what they commit to is.
 //!
-//! Bytes: docs/FORMAT.md, "Hashing", "Frontier and tree head" and "Engine records".
+//! What others are shown is C2SP's: an [`InclusionProof`] or [`ConsistencyProof`] leads to the head in a [`Checkpoint`],
+//! which is the text of a signed [`Note`]; [`Tile`]s are the tree itself. All of them parse from any bytes, within limits.
+//!
+//! Bytes: docs/FORMAT.md, from "Hashing" to "Engine records".
 //!
 //! # Prefixes
 //!
@@ -65,19 +68,36 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod checkpoint;
 mod digest;
 mod engine;
 mod entry;
 mod error;
 mod frontier;
+mod note;
+mod proof;
 mod sha256;
+mod signer;
+mod tile;
 mod tree;
 
+pub use checkpoint::{Checkpoint, CheckpointError};
 pub use digest::{Digest, StreamDigest, body_digest, salted_body_digest};
 pub use engine::{Break, Genesis, Predecessor, Recovery, Seal};
 pub use entry::Entry;
 pub use error::{EngineRecordError, EntryError, FrontierError, ParseDigestError, ParseHeadError};
 pub use frontier::Frontier;
+pub use note::{
+    KeyAlgorithm, KeyError, NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, Note, NoteError, NoteSignature, VerifierKey,
+};
+#[cfg(feature = "ed25519")]
+pub use note::{NoteSigner, Verified};
+pub use proof::{
+    AddCheckpoint, ConsistencyProof, ConsistencyText, InclusionProof, InclusionText, NodeAddress, PROOF_HASHES_MAX,
+    ProofError, ProofTextError, ProveError, ShownCheckpoint,
+};
+pub use signer::{Refusal, SignError, Signer};
+pub use tile::{Tile, TileError, TileReader};
 pub use tree::{TreeHead, node};
 
 /// The example of README.md, kept true.

@@ -12,6 +12,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::checkpoint::plain_number;
 use crate::digest::Digest;
 use crate::error::ParseHeadError;
 use crate::sha256;
@@ -31,6 +32,24 @@ use crate::sha256;
 #[must_use]
 pub fn node(left: &Digest, right: &Digest) -> Digest {
     Digest(sha256::node(&left.0, &right.0))
+}
+
+/// The root over a power of two of hashes, each of them the root of a complete subtree of one size.
+pub(crate) fn complete_root(hashes: &[Digest]) -> Digest {
+    match hashes {
+        [one] => *one,
+        [left, right] => node(left, right),
+        more => {
+            let (left, right) = more.split_at(more.len() / 2);
+            node(&complete_root(left), &complete_root(right))
+        }
+    }
+}
+
+/// The root over a row of complete subtrees, the largest first: that of the empty tree if there are none.
+pub(crate) fn row_root(hashes: &[Digest]) -> Digest {
+    let root = hashes.iter().copied().rev().reduce(|right, left| node(&left, &right));
+    root.unwrap_or(TreeHead::EMPTY.root)
 }
 
 /// How many leaves a tree has, and its root: with these two, everything appended so far is fixed.
@@ -76,9 +95,7 @@ impl FromStr for TreeHead {
 
     fn from_str(text: &str) -> Result<Self, ParseHeadError> {
         let (size_text, root) = text.split_once(':').ok_or(ParseHeadError::NoColon)?;
-        // The number parser takes a sign and leading zeros, which no head is shown with.
-        let is_plain = size_text == "0" || size_text.starts_with(|first: char| matches!(first, '1'..='9'));
-        let size = if is_plain { size_text.parse().ok() } else { None }.ok_or(ParseHeadError::Size)?;
+        let size = plain_number(size_text).ok_or(ParseHeadError::Size)?;
         Ok(Self { size, root: root.parse()? })
     }
 }

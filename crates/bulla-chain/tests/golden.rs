@@ -86,3 +86,90 @@ fn broken() {
     let broken = samples::broken();
     assert_eq!(Break::decode(&check("break", &broken.encode())), Ok(broken));
 }
+
+/// Texts, as FORMAT.md shows them.
+#[cfg(feature = "ed25519")]
+mod texts {
+    use super::*;
+    use bulla_chain::{
+        AddCheckpoint, Checkpoint, ConsistencyProof, ConsistencyText, InclusionProof, InclusionText, NodeAddress, Note,
+        NoteSigner, ShownCheckpoint, TreeHead, node,
+    };
+    use std::convert::Infallible;
+
+    const ORIGIN: &str = "acme/logins/07070707";
+
+    /// Compares `text` with the golden file `name`, and with what the description shows under that name.
+    fn check_text(name: &str, text: &str) {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let path = manifest.join("tests/golden").join(name);
+        if env::var_os("BULLA_BLESS").is_some_and(|value| value == "1") {
+            fs::write(&path, text).unwrap();
+        }
+        assert_eq!(text, fs::read_to_string(&path).unwrap(), "{name}");
+        // A package taken out of its repository has no description beside it.
+        let Ok(description) = fs::read_to_string(manifest.join("../../docs/FORMAT.md")) else { return };
+        assert!(description.contains(&format!("```text {name}\n{text}```\n")), "{name} is not in FORMAT.md");
+    }
+
+    fn signer() -> NoteSigner {
+        NoteSigner::from_seed("acme", &[7; 32]).unwrap()
+    }
+
+    fn entry(position: u64) -> Entry {
+        let (kind, schema, time) = (Kind::ROW, SchemaId(3), Time(1_700_000_000_123_456_789));
+        Entry { kind, salted: false, schema, position: Position(position), time, body: body_digest(PAYLOAD) }
+    }
+
+    fn head(size: u64) -> TreeHead {
+        let mut frontier = Frontier::new();
+        (0..size).for_each(|position| frontier.push(entry(position).leaf()));
+        frontier.head()
+    }
+
+    fn complete(NodeAddress { height, index }: NodeAddress) -> Digest {
+        if height == 0 {
+            return entry(index).leaf();
+        }
+        let child = |index| complete(NodeAddress { height: height - 1, index });
+        node(&child(2 * index), &child(2 * index + 1))
+    }
+
+    fn checkpoint(size: u64) -> ShownCheckpoint {
+        let text = Checkpoint::new(ORIGIN, head(size)).unwrap().to_string();
+        let signature = signer().sign(&text);
+        ShownCheckpoint::signed(Note::new(text, vec![signature]).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn keys() {
+        check_text("key", &format!("{}\n", signer().to_secret_text()));
+        check_text("key.pub", &format!("{}\n", signer().verifier()));
+    }
+
+    #[test]
+    fn a_checkpoint_and_its_cosignature() {
+        let mut note = checkpoint(7).note().unwrap().clone();
+        check_text("checkpoint", &note.to_string());
+        let witness = NoteSigner::from_seed("witness.example", &[8; 32]).unwrap();
+        let cosignature = witness.cosign(note.text(), 1_700_000_000);
+        note.push(cosignature.clone()).unwrap();
+        check_text("cosignature", &format!("{cosignature}\n"));
+    }
+
+    #[test]
+    fn an_inclusion_proof() {
+        let proof = InclusionProof::prove(4, 7, |address| Ok::<_, Infallible>(complete(address))).unwrap();
+        let text = InclusionText { extra: entry(4).encode().to_vec(), proof, checkpoint: checkpoint(7) };
+        check_text("inclusion.tlog-proof", &text.to_string());
+    }
+
+    #[test]
+    fn consistency_proofs() {
+        let proof = ConsistencyProof::prove(3, 7, |address| Ok::<_, Infallible>(complete(address))).unwrap();
+        let request = AddCheckpoint { old_size: 3, proof: proof.clone(), checkpoint: checkpoint(7) };
+        check_text("add-checkpoint", &request.to_string());
+        let text = ConsistencyText { proof, old: checkpoint(3), new: checkpoint(7) };
+        check_text("consistency", &text.to_string());
+    }
+}
