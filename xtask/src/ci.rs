@@ -1,7 +1,7 @@
 //! `ci`: all that CI runs.
 
 use crate::steps::{self, Step};
-use crate::{Outcome, check, deny, fuzz, golden, msrv, mutants, schedules, test, torture};
+use crate::{Outcome, check, deny, fuzz, golden, msrv, mutants, portable, schedules, test, torture};
 
 pub(crate) fn run() -> Outcome {
     // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
@@ -10,6 +10,7 @@ pub(crate) fn run() -> Outcome {
         Step { name: "golden", run: || golden::run(golden::Mode::Compare) },
         Step { name: "deny", run: deny::run },
         Step { name: "msrv", run: msrv::run },
+        Step { name: "portable", run: portable::run },
         Step { name: "loom", run: schedules::loom },
         Step { name: "shuttle", run: schedules::shuttle },
         Step { name: "fuzz", run: fuzz::ci },

@@ -3,5 +3,5 @@
 use crate::{Outcome, shell};
 
 pub(crate) fn run() -> Outcome {
-    shell::cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+    shell::cargo(&["doc", "--workspace", "--all-features", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
 }

@@ -11,8 +11,18 @@ pub(crate) enum Mode {
 }
 
 pub(crate) fn run(mode: Mode) -> Outcome {
-    let mut args =
-        vec!["test", "--package", "bulla-wire", "--package", "bulla-chain", "--package", "bulla", "--test", "golden"];
+    let mut args = vec![
+        "test",
+        "--all-features",
+        "--package",
+        "bulla-wire",
+        "--package",
+        "bulla-chain",
+        "--package",
+        "bulla",
+        "--test",
+        "golden",
+    ];
     match mode {
         Mode::Compare => shell::cargo(&args, &[]),
         Mode::Bless => {

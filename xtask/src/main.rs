@@ -18,6 +18,7 @@ mod golden;
 mod layers;
 mod msrv;
 mod mutants;
+mod portable;
 mod schedules;
 mod shell;
 mod steps;
@@ -30,7 +31,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check                        fmt, clippy, doc, layers: what to run before a commit
-  ci                           everything CI runs: check, golden, deny, msrv, loom, shuttle, fuzz, torture, mutants, test
+  ci                           everything CI runs: check, golden, deny, msrv, portable, loom, shuttle, fuzz, torture, mutants, test
   fmt                          formatting is what rustfmt makes of it (`cargo fmt --all` applies it)
   clippy                       lints, with warnings denied; libraries also against the lists in clippy.toml
   doc                          documentation builds without warnings
@@ -38,6 +39,7 @@ usage: cargo xtask COMMAND
   golden [--bless]             bytes on disk are those in tests/golden; --bless writes these files anew
   deny                         bans, licences and sources of dependencies, against deny.toml
   msrv                         everything compiles with the oldest compiler we promise
+  portable                     bulla-wire and bulla-chain build for browsers, and pass their tests with 32-bit addresses
   test [--slow]                all tests, then all doctests; --slow adds the ignored ones
   loom                         every schedule of three threads, up to three preemptions each, on a log and its parts
   shuttle                      random and PCT schedules on a whole log; SHUTTLE_RANDOM_SEED=N tries others than usual
@@ -78,6 +80,7 @@ fn run(args: &[&str]) -> Outcome {
         ["golden", "--bless"] => golden::run(golden::Mode::Bless),
         ["deny"] => deny::run(),
         ["msrv"] => msrv::run(),
+        ["portable"] => portable::run(),
         ["loom"] => schedules::loom(),
         ["shuttle"] => schedules::shuttle(),
         ["test"] => test::run(test::Speed::Fast),

@@ -13,7 +13,8 @@ pub(crate) fn run() -> Outcome {
     let folder = shell::target_dir().join("msrv");
     let folder = folder.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", folder.display()))?;
     let toolchain = format!("+{TOOLCHAIN}");
-    shell::cargo(&[&toolchain, "check", "--workspace", "--all-targets", "--locked", "--target-dir", folder], &[])
+    let check = ["check", "--workspace", "--all-targets", "--all-features", "--locked", "--target-dir", folder];
+    shell::cargo(&[&[toolchain.as_str()][..], &check].concat(), &[])
 }
 
 #[cfg(test)]

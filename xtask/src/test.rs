@@ -16,15 +16,15 @@ pub(crate) fn run(speed: Speed) -> Outcome {
     }
     shell::cargo(tests(has_nextest, speed), &[])?;
     // Nextest cannot run doctests.
-    shell::cargo(&["test", "--workspace", "--doc"], &[])
+    shell::cargo(&["test", "--workspace", "--all-features", "--doc"], &[])
 }
 
 fn tests(has_nextest: bool, speed: Speed) -> &'static [&'static str] {
     match (has_nextest, speed) {
-        (true, Speed::Fast) => &["nextest", "run", "--workspace"],
-        (true, Speed::Slow) => &["nextest", "run", "--workspace", "--run-ignored", "all"],
-        (false, Speed::Fast) => &["test", "--workspace", "--tests"],
-        (false, Speed::Slow) => &["test", "--workspace", "--tests", "--", "--include-ignored"],
+        (true, Speed::Fast) => &["nextest", "run", "--workspace", "--all-features"],
+        (true, Speed::Slow) => &["nextest", "run", "--workspace", "--all-features", "--run-ignored", "all"],
+        (false, Speed::Fast) => &["test", "--workspace", "--all-features", "--tests"],
+        (false, Speed::Slow) => &["test", "--workspace", "--all-features", "--tests", "--", "--include-ignored"],
     }
 }
 

@@ -61,8 +61,19 @@ const TORTURE: &[&str] =
 const COMMAND: &str = "bulla-cli";
 
 /// What the core may use from outside. Each is code that whoever trusts a log has to trust as well.
-const CORE_DEPENDENCIES: [&str; 9] =
-    ["serde", "postcard", "crc32fast", "sha2", "fs2", "tracing", "thiserror", "rustix", "getrandom"];
+const CORE_DEPENDENCIES: [&str; 11] = [
+    "serde",
+    "postcard",
+    "crc32fast",
+    "sha2",
+    "data-encoding",
+    "ed25519-dalek",
+    "fs2",
+    "tracing",
+    "thiserror",
+    "rustix",
+    "getrandom",
+];
 
 /// Checkers of schedules, which put their own locks in the place of std's, and the target that each belongs under.
 const CHECKERS: [(&str, &str); 2] = [("loom", "cfg(loom)"), ("shuttle", "cfg(shuttle)")];
