@@ -1,6 +1,6 @@
 //! Values of the crates as the second reader has them.
 
-use bulla_chain::{EngineRecordError, TreeHead};
+use bulla_chain::{Digest, EngineRecordError, TreeHead};
 use bulla_reference as reference;
 use bulla_wire::{Codec, Content, Footer, FrameHeader, IndexEntry, Record, Role, SegmentHeader, TimeBounds, WireError};
 use reference::{Read, Refused};
@@ -30,6 +30,10 @@ pub fn times(times: TimeBounds) -> reference::Times {
 
 pub fn head(head: TreeHead) -> reference::Head {
     (head.size, head.root.0)
+}
+
+pub fn digests(digests: &[Digest]) -> Vec<[u8; 32]> {
+    digests.iter().map(|digest| digest.0).collect()
 }
 
 pub fn segment_header(header: &SegmentHeader) -> reference::SegmentHeader {

@@ -19,9 +19,11 @@ mod event;
 mod frame;
 mod index;
 mod journal;
+mod proof;
 mod record;
 mod scan;
 mod segment_header;
+mod texts;
 
 pub use bytes::{Times, crc32, seeded};
 pub use engine::{Break, Entry, Genesis, Head, Predecessor, Recovery, Seal};
@@ -29,9 +31,11 @@ pub use event::Event;
 pub use frame::{Frame, Header, frame};
 pub use index::{Footer, Page, PageEntry, page};
 pub use journal::{Journal, Row, Table, is_name, row};
+pub use proof::{is_consistent, is_included};
 pub use record::{Body, Record, records};
 pub use scan::{Scan, Verdict, scan};
 pub use segment_header::SegmentHeader;
+pub use texts::{Checkpoint, Note, Proof, Shown, Signature, checkpoint, consistency, inclusion, note, request};
 
 /// Why bytes are not the structure they were read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
