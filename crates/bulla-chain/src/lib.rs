@@ -68,6 +68,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+#[cfg(feature = "ed25519")]
+mod check;
 mod checkpoint;
 mod digest;
 mod engine;
@@ -81,6 +83,8 @@ mod signer;
 mod tile;
 mod tree;
 
+#[cfg(feature = "ed25519")]
+pub use check::{CheckError, Expected, Proven, check_proof};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use digest::{Digest, StreamDigest, body_digest, salted_body_digest};
 pub use engine::{Break, Genesis, Predecessor, Recovery, Seal};

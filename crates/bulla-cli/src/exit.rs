@@ -19,7 +19,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done; for checks: true at the trust level printed.
     Done,
-    /// Negative verdict: tampered, or records missing.
+    /// Negative verdict: tampered, proof false, or records missing.
     Negative,
     /// The command line is not one.
     Usage,

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
 mod cat;
+mod check;
 mod completions;
 mod demo;
 mod exit;
@@ -13,6 +14,7 @@ mod get;
 mod ingest;
 mod init;
 mod inspect;
+mod key;
 mod lines;
 mod man;
 mod operands;
@@ -50,6 +52,8 @@ enum Verb {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Repair(repair::Arguments),
+    Check(check::Arguments),
+    Key(key::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -61,12 +65,12 @@ Environment:
 
 Exit codes:
   0    done; for checks: true at the trust level printed
-  1    negative verdict: tampered, or records missing
+  1    negative verdict: tampered, proof false, or records missing
   2    usage
   3    store or table missing, locked by another writer, or of a newer format
   4    damaged: wrong checksums where no crash leaves them
   5    I/O failure, a full disk included
-  6    true, but below what --require demands
+  6    true, but below the trust demanded
   7    refused: there is nothing to repair
   8    bad input: the message names the line or field
   141  whoever read the output went away";
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Repair(arguments) => repair::run(&arguments),
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::Key(arguments) => key::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Man(arguments) => man::run(&arguments),
     };

@@ -16,7 +16,6 @@ use std::fmt;
 use std::str::FromStr;
 
 const INCLUSION: &str = "c2sp.org/tlog-proof@v1";
-const CONSISTENCY: &str = "bulla/consistency/v1";
 /// The longest text: two notes, and what the hashes and a record's entry take.
 const TEXT_BYTES_MAX: usize = 2 * NOTE_BYTES_MAX + (64 << 10);
 /// The most that may stand beside a proof: far more than an entry and a salt.
@@ -175,11 +174,14 @@ impl fmt::Display for InclusionText {
 }
 
 impl ConsistencyText {
+    /// What tells such a text from others.
+    pub(crate) const FIRST_LINE: &str = "bulla/consistency/v1";
+
     /// Reads a proof from bytes that may be anything.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofTextError> {
         let mut blocks = Blocks::of(bytes)?;
         let mut lines = blocks.lines();
-        if lines.next() != Some(CONSISTENCY) {
+        if lines.next() != Some(Self::FIRST_LINE) {
             return Err(ProofTextError::Kind);
         }
         let hashes = hashes(2, lines)?;
@@ -192,7 +194,8 @@ impl ConsistencyText {
 
 impl fmt::Display for ConsistencyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{CONSISTENCY}\n{}\n{}\n{}", Hashes(&self.proof.hashes), self.old, self.new)
+        let (first, hashes) = (Self::FIRST_LINE, Hashes(&self.proof.hashes));
+        write!(f, "{first}\n{hashes}\n{}\n{}", self.old, self.new)
     }
 }
 

@@ -1,0 +1,86 @@
+//! `bulla key`: the keys that checkpoints are signed with.
+//!
+//! # Invariants
+//!
+//! - K1. A file that is there is never overwritten: a lost private key cannot be made again.
+//! - K2. A private key is readable by its owner alone from the moment its file exists, and durable when the verb ends.
+
+use crate::exit::{Exit, Failure};
+use crate::output::line;
+use bulla::Host;
+use bulla::chain::NoteSigner;
+use clap::{Args, Subcommand};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Make keys to sign checkpoints with
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    New(New),
+}
+
+/// Make an Ed25519 key: FILE, which is secret, and FILE.pub, which others check signatures with
+#[derive(Args)]
+struct New {
+    /// Where the private key goes; it must not be there yet
+    file: PathBuf,
+
+    /// The store that the key signs for: what its signatures are found by
+    #[arg(long, value_name = "STORE")]
+    name: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let Verb::New(New { file, name }) = &arguments.verb;
+    let mut seed = [0; 32];
+    let random = Host::os().random;
+    random.fill(&mut seed).map_err(|error| Failure::io("get random bytes for", file, &error))?;
+    let signer = NoteSigner::from_seed(name, &seed)
+        .map_err(|error| Failure::new(Exit::Usage, format!("--name {name:?}: {error}")))?;
+    let mut public_file = OsString::from(file);
+    public_file.push(".pub");
+    let public_file = PathBuf::from(public_file);
+    if public_file.symlink_metadata().is_ok() {
+        return Err(is_there(&public_file));
+    }
+    write_new(file, &signer.to_secret_text(), 0o600)?;
+    write_new(&public_file, &signer.verifier().to_string(), 0o644)?;
+    line(&signer.verifier().to_string())?;
+    Ok(Exit::Done)
+}
+
+/// K1 and K2: one line in a file that was not there.
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let write = |mut file: File| writeln!(file, "{text}").and_then(|()| file.sync_all());
+    match options.open(path).and_then(write).and_then(|()| sync_parent(path)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(path)),
+        written => written.map_err(|error| Failure::io("write", path, &error)),
+    }
+}
+
+/// Makes the name durable, where a directory can be opened at all.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+fn is_there(path: &Path) -> Failure {
+    Failure::new(Exit::Input, format!("{} is there already, and no key is overwritten", path.display()))
+}
