@@ -20,6 +20,7 @@ pub(crate) mod prefix {
     pub(crate) const SALTED_BODY: u8 = 0x11;
     pub(crate) const INDEX_COLUMN: u8 = 0x12;
     pub(crate) const QUARANTINE: u8 = 0x13;
+    pub(crate) const ACTION: u8 = 0x14;
 }
 
 /// A SHA-256 digest. Shown, and parsed, as 64 lower-case hex digits.

@@ -27,7 +27,7 @@
 //! | 0x11 | salt of 16 bytes, payload: the body of a salted record | [`salted_body_digest`] |
 //! | 0x12 | logical column of a segment's index | [`StreamDigest::index_column`] |
 //! | 0x13 | bytes that recovery set aside | [`StreamDigest::quarantine`] |
-//! | 0x14 | an action: reserved for authority notes, nothing writes it yet | |
+//! | 0x14 | an action that somebody allowed | [`Authority::over`] |
 //!
 //! The one hash without a prefix is the root of the empty tree, SHA-256 of nothing, because RFC 6962 says so.
 //!
@@ -68,6 +68,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
+mod authority;
 #[cfg(feature = "ed25519")]
 mod check;
 mod checkpoint;
@@ -83,6 +84,7 @@ mod signer;
 mod tile;
 mod tree;
 
+pub use authority::{Authority, AuthorityError};
 #[cfg(feature = "ed25519")]
 pub use check::{CheckError, Expected, Proven, check_proof};
 pub use checkpoint::{Checkpoint, CheckpointError};

@@ -92,9 +92,10 @@ fn broken() {
 mod texts {
     use super::*;
     use bulla_chain::{
-        AddCheckpoint, Checkpoint, ConsistencyProof, ConsistencyText, InclusionProof, InclusionText, NodeAddress, Note,
-        NoteSigner, ShownCheckpoint, TreeHead, node,
+        AddCheckpoint, Authority, Checkpoint, ConsistencyProof, ConsistencyText, InclusionProof, InclusionText,
+        NodeAddress, Note, NoteSigner, ShownCheckpoint, TreeHead, node,
     };
+    use bulla_wire::LogId;
     use std::convert::Infallible;
 
     const ORIGIN: &str = "acme/logins/07070707";
@@ -155,6 +156,12 @@ mod texts {
         let cosignature = witness.cosign(note.text(), 1_700_000_000);
         note.push(cosignature.clone()).unwrap();
         check_text("cosignature", &format!("{cosignature}\n"));
+    }
+
+    #[test]
+    fn an_authority() {
+        let authority = Authority::over(LogId([7; 16]), head(7), Kind::PRUNE, PAYLOAD);
+        check_text("authority", &authority.to_string());
     }
 
     #[test]
