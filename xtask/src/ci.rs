@@ -1,7 +1,7 @@
 //! `ci`: all that CI runs.
 
 use crate::steps::{self, Step};
-use crate::{Outcome, check, deny, fuzz, golden, msrv, mutants, portable, schedules, test, torture};
+use crate::{Outcome, check, deny, fuzz, golden, interop, msrv, mutants, portable, schedules, test, torture};
 
 pub(crate) fn run() -> Outcome {
     // Cheap checks first; the tests last, so that their closing lines are the last thing before the table.
@@ -11,6 +11,7 @@ pub(crate) fn run() -> Outcome {
         Step { name: "deny", run: deny::run },
         Step { name: "msrv", run: msrv::run },
         Step { name: "portable", run: portable::run },
+        Step { name: "interop", run: interop::run },
         Step { name: "loom", run: schedules::loom },
         Step { name: "shuttle", run: schedules::shuttle },
         Step { name: "fuzz", run: fuzz::ci },

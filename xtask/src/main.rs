@@ -1,8 +1,8 @@
 //! The project's own automation: `cargo xtask COMMAND`.
 //!
 //! This file is the list of commands; each is a function in a file of its own. Every command prints what it runs, stops
-//! at the first failure, and works offline once the dependencies are downloaded; only `fuzz` and
-//! `mutants` may install something.
+//! at the first failure, and works offline once the dependencies are downloaded; only `fuzz`,
+//! `mutants` and `interop` may install something.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::indexing_slicing))]
@@ -15,6 +15,7 @@ mod doc;
 mod fmt;
 mod fuzz;
 mod golden;
+mod interop;
 mod layers;
 mod msrv;
 mod mutants;
@@ -31,7 +32,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   check                        fmt, clippy, doc, layers: what to run before a commit
-  ci                           everything CI runs: check, golden, deny, msrv, portable, loom, shuttle, fuzz, torture, mutants, test
+  ci                           everything CI runs: check, golden, deny, msrv, portable, interop, loom, shuttle, fuzz, torture, mutants, test
   fmt                          formatting is what rustfmt makes of it (`cargo fmt --all` applies it)
   clippy                       lints, with warnings denied; libraries also against the lists in clippy.toml
   doc                          documentation builds without warnings
@@ -40,6 +41,7 @@ usage: cargo xtask COMMAND
   deny                         bans, licences and sources of dependencies, against deny.toml
   msrv                         everything compiles with the oldest compiler we promise
   portable                     bulla-wire and bulla-chain build for browsers, and pass their tests with 32-bit addresses
+  interop                      clients from Debian's and Python's registries read what bulla-chain writes, and we theirs
   test [--slow]                all tests, then all doctests; --slow adds the ignored ones
   loom                         every schedule of three threads, up to three preemptions each, on a log and its parts
   shuttle                      random and PCT schedules on a whole log; SHUTTLE_RANDOM_SEED=N tries others than usual
@@ -80,6 +82,7 @@ fn run(args: &[&str]) -> Outcome {
         ["golden", "--bless"] => golden::run(golden::Mode::Bless),
         ["deny"] => deny::run(),
         ["msrv"] => msrv::run(),
+        ["interop"] => interop::run(),
         ["portable"] => portable::run(),
         ["loom"] => schedules::loom(),
         ["shuttle"] => schedules::shuttle(),

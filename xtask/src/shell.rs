@@ -18,9 +18,14 @@ pub(crate) fn target_dir() -> PathBuf {
 
 /// Runs `cargo` with `args`, and with `env` added to the environment.
 pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> Outcome {
-    let shown = shown("cargo", args, env);
+    run("cargo", args, env)
+}
+
+/// Runs `program` with `args`, and with `env` added to the environment.
+pub(crate) fn run(program: &str, args: &[&str], env: &[(&str, &str)]) -> Outcome {
+    let shown = shown(program, args, env);
     println!("$ {shown}");
-    let status = command("cargo", args, env).status().map_err(|error| format!("cannot start `{shown}`: {error}"))?;
+    let status = command(program, args, env).status().map_err(|error| format!("cannot start `{shown}`: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{shown}` ended with {status}")) }
 }
 
