@@ -212,9 +212,10 @@ fn check_text(text: &str) -> Result<(), NoteError> {
     if text.ends_with('\n') { Ok(()) } else { Err(NoteError::Text) }
 }
 
-/// What can name a key: no spaces, which end the name, no plus, which ends it where keys are written, no control characters.
+/// What can name a key: no spaces, which end the name, no plus, which ends it where keys are written, nothing below 0x20,
+/// which no note has.
 pub(crate) fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c < ' ' || c == '+')
 }
 
 pub(crate) fn to_base64(bytes: &[u8]) -> String {

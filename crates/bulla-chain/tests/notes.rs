@@ -145,6 +145,7 @@ fn what_is_no_note_says_why() {
         (good.replace("\u{2014} acme", "\u{2014} ac me"), NoteError::Line { line: 1 }),
         (good.replace("\u{2014} acme", "\u{2014} ac+me"), NoteError::Line { line: 1 }),
         (good.replace("\u{2014} acme", "\u{2014} ac\u{a0}me"), NoteError::Line { line: 1 }),
+        (good.replace("\u{2014} acme", "\u{2014} ac\u{1}me"), NoteError::Line { line: 1 }),
         (good.replace(base64, &format!("{base64} ")), NoteError::Line { line: 1 }),
         (good.replace(base64, "AAAA"), NoteError::Line { line: 1 }),
         (good.replace(base64, "AAAAAA=="), NoteError::Line { line: 1 }),
@@ -163,6 +164,16 @@ fn what_is_no_note_says_why() {
     assert_eq!(loose.parse::<Note>(), Err(NoteError::Line { line: 1 }));
     assert_eq!(Note::new("no newline".to_owned(), vec![signer("a").sign("")]), Err(NoteError::Text));
     assert_eq!(Note::new(String::new(), vec![signer("a").sign("")]), Err(NoteError::Text));
+}
+
+/// Others' names may have what ours would not, and are passed over like any other.
+#[test]
+fn a_stranger_may_be_called_anything_else() {
+    let acme = signer("acme");
+    for name in ["\u{7f}", "\u{9b}31m", "\u{e9}\u{4e2d}", "a=b", "\u{2014}"] {
+        let note: Note = format!("{}\u{2014} {name} AAAAAAA=\n", signed(TEXT, &[&acme])).parse().unwrap();
+        assert_eq!(note.verify(&[acme.verifier()]).unwrap().len(), 1, "{name:?}");
+    }
 }
 
 /// A text may have blank lines: the last one divides.

@@ -75,7 +75,7 @@ fn text(bytes: &[u8], bytes_max: usize) -> Read<&str> {
 }
 
 fn key_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|letter| !letter.is_whitespace() && !letter.is_control() && letter != '+')
+    !name.is_empty() && name.chars().all(|letter| !letter.is_whitespace() && letter >= ' ' && letter != '+')
 }
 
 /// A whole note.

@@ -43,7 +43,7 @@ pub enum KeyError {
     #[error("a key is written as name, plus sign, id in hex, plus sign, key in base64")]
     Form,
     /// A name that no key may have.
-    #[error("the name of a key has no spaces, plus signs or control characters")]
+    #[error("the name of a key is not empty and has no spaces, plus signs or control characters")]
     Name,
     /// An algorithm this build does not have.
     #[error("a key of a kind that this build cannot check")]
