@@ -193,6 +193,7 @@ impl Log {
 fn describe(cause: &LogError) -> String {
     match (cause.first(), cause.path().and_then(Path::file_name)) {
         (LogError::Missing { .. }, _) => "no segment holds them".to_owned(),
+        (LogError::Mismatch { what, .. }, _) => what.clone(),
         (LogError::Segment(SegmentError::Damaged { offset, source, .. }), Some(segment)) => {
             format!("{source}, segment {}, offset {offset}", segment.to_string_lossy())
         }

@@ -9,7 +9,7 @@
 use crate::error::LogError;
 use crate::inventory::Inventory;
 use crate::query::SegmentInfo;
-use bulla_segment::{Extent, Hole, Salvage, SegmentError, SegmentFile, Tail, Tally};
+use bulla_segment::{Extent, Hole, Salvage, SegmentError, SegmentFile, Tail, Tally, segment_file_name};
 use bulla_vfs::sync::{Mutex, PoisonError};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{Footer, IndexEntry, LogId, PageRef, Position, SegmentNumber, WireError};
@@ -145,7 +145,8 @@ impl Shared {
                 None => Err(WireError::Magic { what: "footer" }),
             }
         } else {
-            let what = format!("segment {} belongs to log {}", sealed.path.display(), file.header().log);
+            let name = segment_file_name(sealed.positions.start);
+            let what = format!("segment {name} belongs to log {}", file.header().log);
             return Err(LogError::Mismatch { dir: self.dir.clone(), what });
         };
         match found {

@@ -206,6 +206,21 @@ fn the_cause_of_a_loss_names_the_place() {
     assert!(cause.contains("checksum") && !cause.contains('/'), "{cause}");
 }
 
+/// A segment of another log in the place of one's own was told with the whole path of its file, which the break record then
+/// kept for ever, and anybody who was shown the records learned where the store lay.
+#[test]
+fn the_cause_of_a_foreign_segment_does_not_say_where_the_store_lay() {
+    let disk = closed();
+    let path = &segments(&disk)[1];
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let mut foreign = Edited::parse(&disk.read_file(path).unwrap());
+    foreign.header.log = SOURCE;
+    edit(&disk, path, |bytes| *bytes = foreign.bytes());
+    let handed = salvaged_with(&disk, None);
+    check(&handed, &rows_but(5..9), &[(5..9, false, Some(10))]);
+    assert_eq!(losses(&handed)[0].cause, format!("segment {name} belongs to log {SOURCE}"));
+}
+
 fn loss(positions: Range<u64>) -> Loss {
     Loss {
         positions: Position(positions.start)..Position(positions.end),
