@@ -82,7 +82,7 @@ pub fn salvage<E: From<LogError>>(
     known_end: Option<Position>,
     take: &mut dyn FnMut(Salvaged<'_>) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let query = Query { from: Some(snapshot.floor()), engine: true, gaps: true, ..Query::new() };
+    let query = Query { engine: true, gaps: true, ..Query::new() };
     let mut cursor = snapshot.cursor(&query);
     let is_from_zero = snapshot.floor() == Position::ZERO;
     let mut pending = Pending { losses: Vec::new(), hasher: is_from_zero.then(|| Hasher::new(Frontier::new())) };

@@ -32,6 +32,9 @@ pub(crate) struct Fault {
 /// What is called after each operation.
 type Watcher = Box<dyn FnMut(&MemVfs, &Operation) + Send>;
 
+/// What refuses to open a file, or does something first.
+type Opening = Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>;
+
 #[derive(Default)]
 struct State {
     count: u64,
@@ -41,6 +44,8 @@ struct State {
     before_fault: Option<Box<dyn FnOnce() + Send>>,
     /// What is called before each read.
     before_read: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// What is asked before each opening.
+    before_open: Option<Opening>,
     done: Vec<Operation>,
     /// The names of open files, which renames change.
     names: Vec<Weak<Mutex<PathBuf>>>,
@@ -74,6 +79,10 @@ impl Faulty {
 
     pub(crate) fn before_read(&self, call: impl Fn() + Send + Sync + 'static) {
         self.state.lock().unwrap().before_read = Some(Arc::new(call));
+    }
+
+    pub(crate) fn before_open(&self, call: impl Fn(&Path) -> io::Result<()> + Send + Sync + 'static) {
+        self.state.lock().unwrap().before_open = Some(Arc::new(call));
     }
 
     /// Operations since the last [`set_fault`](Self::set_fault).
@@ -128,6 +137,10 @@ impl std::fmt::Debug for Faulty {
 
 impl Vfs for Faulty {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn VfsFile>> {
+        let opening = self.state.lock().unwrap().before_open.clone();
+        if let Some(opening) = opening {
+            opening(path)?;
+        }
         let call = || self.disk.open(path, mode);
         let file = match mode {
             // A name that is taken is an answer, not an operation.

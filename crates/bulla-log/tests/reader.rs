@@ -1,0 +1,162 @@
+//! What a reader looks at again, and what that costs, while files come, go and change under it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/common.rs"]
+mod common;
+#[path = "support/faulty.rs"]
+mod faulty;
+
+use bulla_log::{Durability, Log, LogError, LogReader, Snapshot};
+use bulla_segment::segment_file_name;
+use bulla_testkit::CountingVfs;
+use bulla_vfs::{MemVfs, Vfs};
+use bulla_wire::Position;
+use common::{create, dir, disk_of, edit, files, host, options, remove, row, segments, with};
+use faulty::Faulty;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn append(log: &Log, payload: &[u8]) -> Position {
+    log.append(&row(payload), with(Durability::Durable)).unwrap()
+}
+
+fn reader(fs: impl Vfs + 'static) -> LogReader {
+    LogReader::open(&host(fs), dir()).unwrap()
+}
+
+fn ends(snapshot: &Snapshot) -> (u64, u64) {
+    (snapshot.end().0, snapshot.durable_end().0)
+}
+
+/// A log of two segments, the second with one row behind its seal at position 3.
+fn two_segments() -> (MemVfs, Log) {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    append(&log, b"first");
+    append(&log, b"second");
+    log.rotate().unwrap();
+    append(&log, b"third");
+    (disk, log)
+}
+
+/// D4. However long the log is, a look costs what was appended since the last one, and a frame's header if nothing was.
+#[test]
+fn looking_again_costs_what_was_appended() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options().segment_bytes_max(1 << 30));
+    for _ in 0..60 {
+        append(&log, &vec![1; 60_000]);
+    }
+    let counting = CountingVfs::new(Arc::new(disk));
+    let reader = reader(counting.clone());
+    let look = || {
+        drop(counting.take());
+        let snapshot = reader.snapshot().unwrap();
+        assert_eq!(ends(&snapshot), (log.next_position().0, log.next_position().0));
+        counting.take().values().map(|counts| counts.bytes_read).sum::<u64>()
+    };
+    for number in 0..5 {
+        append(&log, &[2; 100]);
+        let grown = look();
+        let settled = look();
+        assert!(grown < 2_000_000 && settled < 2_000_000, "{number}: {grown} and {settled} bytes");
+        let unchanged = look();
+        assert!(unchanged <= 64, "{number}: {unchanged} bytes");
+    }
+    log.rotate().unwrap();
+    look();
+    // Behind a footer nothing grows.
+    log.close().unwrap();
+    assert!(look() < 2_000_000);
+}
+
+/// How many looks at `newest` a reader took to open, or to take another snapshot once the log has a segment more, while
+/// the first `refused` openings of that segment end as `refuse` says.
+fn looks(
+    beside: bool,
+    refused: usize,
+    refuse: impl Fn(&MemVfs, bool) -> io::Result<()> + Send + Sync + 'static,
+) -> (Result<u64, LogError>, usize) {
+    let (disk, log) = two_segments();
+    let newest = segments(&disk)[1].clone();
+    let hidden = disk.read_file(&newest).unwrap();
+    let faulty = Faulty::new(disk.clone());
+    let early = beside.then(|| {
+        remove(&disk, &newest);
+        let reader = reader(faulty.clone());
+        disk.write_file(&newest, &hidden).unwrap();
+        reader
+    });
+    let opened = Arc::new(AtomicUsize::new(0));
+    faulty.before_open({
+        let opened = Arc::clone(&opened);
+        move |path| {
+            if path == newest { refuse(&disk, opened.fetch_add(1, Ordering::Relaxed) < refused) } else { Ok(()) }
+        }
+    });
+    let found = match early {
+        Some(reader) => reader.snapshot(),
+        None => LogReader::open(&host(faulty.clone()), dir()).and_then(|reader| {
+            faulty.before_open(|_| Ok(()));
+            reader.snapshot()
+        }),
+    };
+    drop(log);
+    (found.map(|snapshot| snapshot.end().0), opened.load(Ordering::Relaxed))
+}
+
+/// What the disk refuses is told at once, and not taken for damage that older segments could be read without.
+#[test]
+fn a_refusal_of_the_disk_is_told_at_once() {
+    for beside in [false, true] {
+        let (found, opened) =
+            looks(beside, 1, |_, refuses| if refuses { Err(io::Error::other("bad sector")) } else { Ok(()) });
+        let error = found.unwrap_err();
+        assert!(!error.is_damage() && !error.is_missing() && format!("{error:?}").contains("bad sector"), "{error:?}");
+        assert_eq!(opened, 1, "beside: {beside}");
+    }
+}
+
+/// D2. A mark proves what is durable and is never synced: a crash may take it. What a reader told as durable stays that.
+#[test]
+fn a_durable_end_never_falls_though_its_proof_goes() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    append(&log, b"first");
+    append(&log, b"second");
+    let reader = reader(disk.clone());
+    assert_eq!(ends(&reader.snapshot().unwrap()), (3, 3));
+    // The mark is gone, and a new segment's name came without its content.
+    let path = segments(&disk)[0].clone();
+    let bytes = disk.read_file(&path).unwrap();
+    let frames_end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1 - 64;
+    edit(&disk, &path, |bytes| bytes.truncate(frames_end.next_multiple_of(8)));
+    disk.write_file(&dir().join(segment_file_name(Position(3))), b"").unwrap();
+    assert_eq!(
+        ends(&LogReader::open(&host(disk.clone()), dir()).unwrap().snapshot().unwrap()),
+        (3, 2),
+        "to a stranger"
+    );
+    assert_eq!(ends(&reader.snapshot().unwrap()), (3, 3));
+}
+
+/// Only the last file of a log can be one whose creation was interrupted: an empty one before others has lost its records.
+#[test]
+fn an_empty_file_before_a_later_segment_is_a_loss() {
+    let (disk, log) = two_segments();
+    log.rotate().unwrap();
+    append(&log, b"fourth");
+    log.close().unwrap();
+    let paths = segments(&disk);
+    let disk = disk_of(&files(&disk));
+    disk.write_file(&paths[1], b"").unwrap();
+    edit(&disk, &paths[2], |bytes| bytes.fill(0xff));
+    let snapshot = reader(disk.clone()).snapshot().unwrap();
+    assert_eq!((snapshot.end(), snapshot.is_damaged()), (Position(3), true));
+    // The last one is.
+    disk.write_file(&paths[2], b"").unwrap();
+    disk.remove_file(&paths[1]).unwrap();
+    let snapshot = reader(disk).snapshot().unwrap();
+    assert_eq!((snapshot.end(), snapshot.is_damaged()), (Position(3), false));
+}
