@@ -25,7 +25,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How often a tail is looked at again when a writer may have been at work on it.
+/// How often the log is looked at when a writer may have been at work on it.
 const LOOKS_MAX: u32 = 3;
 /// How often a tail is scanned while a writer adds to it faster than it can be read.
 const SCANS_MAX: u32 = 16;
@@ -92,19 +92,9 @@ impl LogReader {
     /// [`LogError::NotFound`], a newer format, I/O failures, and damage if no segment at all has a readable header. Other
     /// damage is no error here: at the end of the log [`Snapshot::is_damaged`] says so, and a cursor finds the rest.
     pub fn open(host: &Host, dir: &Path) -> Result<Self, LogError> {
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            match look(host, dir, None) {
-                Ok(seen) => {
-                    let shared = Arc::clone(&seen.view.shared);
-                    return Ok(Self { inner: Arc::new(Inner { shared, seen: Mutex::new(seen) }) });
-                }
-                // A file may have come or gone between the listing and its opening.
-                Err(error) if looks < LOOKS_MAX && (error.is_missing() || error.is_damage()) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let seen = look(host, dir, None)?;
+        let shared = Arc::clone(&seen.view.shared);
+        Ok(Self { inner: Arc::new(Inner { shared, seen: Mutex::new(seen) }) })
     }
 
     /// Which log this is.
@@ -134,28 +124,29 @@ impl LogReader {
         let inventory = Inventory::read(&shared.host, &shared.dir)?;
         let is_same = inventory.bases == seen.bases;
         if !is_same || !seen.grow(&shared.host)? {
-            let mut looks = 0;
-            let mut again = loop {
-                looks += 1;
-                match look(&shared.host, &shared.dir, Some(shared)) {
-                    Ok(seen) => break seen,
-                    Err(error) if looks < LOOKS_MAX && (error.is_missing() || error.is_damage()) => {}
-                    Err(error) => return Err(error),
-                }
-            };
+            let mut again = look(&shared.host, &shared.dir, Some(shared))?;
             // What proved it may have been a mark, which is overwritten; what was durable stays so.
-            let durable_end = seen.view.durable_end.min(again.view.end);
-            if durable_end > again.view.durable_end {
-                again.view = Arc::new(View { durable_end, ..View::clone(&again.view) });
-            }
+            let durable_end = seen.view.durable_end.min(again.view.end).max(again.view.durable_end);
+            again.view = Arc::new(View { durable_end, ..View::clone(&again.view) });
             *seen = again;
         }
         Ok(Snapshot::new(Arc::clone(&seen.view)))
     }
 }
 
-/// Reads the log's end from the beginning of its newest segment.
+/// Reads the log's end from the beginning of its newest segment, again if a file came or went between the listing and its
+/// opening (D5).
 fn look(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, LogError> {
+    let mut looks = 1..LOOKS_MAX;
+    loop {
+        match look_once(host, dir, shared) {
+            Err(error) if error.is_damage() && looks.next().is_some() => {}
+            seen => return seen,
+        }
+    }
+}
+
+fn look_once(host: &Host, dir: &Path, shared: Option<&Arc<Shared>>) -> Result<Seen, LogError> {
     let mut inventory = Inventory::read(host, dir)?;
     let bases = inventory.bases.clone();
     let (file, unreadable) = newest_readable(host, &mut inventory)?;
@@ -239,6 +230,9 @@ fn newest_readable(host: &Host, inventory: &mut Inventory) -> Result<(SegmentFil
                 lost = Some(base..newest.next().unwrap_or(newest));
                 first_error.get_or_insert(error);
             }
+            Err(error) if error.is_not_found() => {
+                return Err(LogError::Missing { dir: inventory.dir.clone(), position: base });
+            }
             Err(error) => return Err(error.into()),
         }
         inventory.bases.pop();
@@ -265,7 +259,11 @@ fn steady_tail(file: &SegmentFile) -> Result<(Tail, Option<Range<Position>>), Lo
 impl Seen {
     /// Reads on in the active segment; `false` if it is not what it was, so that everything must be looked at again.
     fn grow(&mut self, host: &Host) -> Result<bool, LogError> {
-        let Some(growing) = &mut self.growing else { return Ok(true) };
+        let Some(growing) = &mut self.growing else {
+            // Nothing grows behind a footer, but a newest segment that could not be read may have become one that can.
+            let newest = self.view.sealed.last().map(|sealed| sealed.positions.start);
+            return Ok(self.bases.last().copied() == newest);
+        };
         // A writer's work may have been taken for damage.
         if self.view.lost.is_some() {
             return Ok(false);
@@ -275,7 +273,10 @@ impl Seen {
             return Ok(true);
         }
         // The name may belong to another file by now, if a pack or a recovery replaced it.
-        let current = SegmentFile::open(host, growing.file.path(), OpenMode::Read)?;
+        let current = match SegmentFile::open(host, growing.file.path(), OpenMode::Read) {
+            Err(error) if error.is_damage() || error.is_not_found() => return Ok(false),
+            opened => opened?,
+        };
         if current.header() != growing.file.header() {
             return Ok(false);
         }

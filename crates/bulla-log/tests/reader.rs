@@ -10,8 +10,8 @@ use bulla_log::{Durability, Log, LogError, LogReader, Snapshot};
 use bulla_segment::segment_file_name;
 use bulla_testkit::CountingVfs;
 use bulla_vfs::{MemVfs, Vfs};
-use bulla_wire::Position;
-use common::{create, dir, disk_of, edit, files, host, options, remove, row, segments, with};
+use bulla_wire::{LogId, Position};
+use common::{ID, create, dir, disk_of, edit, files, host, open, options, remove, row, rows, segments, with};
 use faulty::Faulty;
 use std::io;
 use std::sync::Arc;
@@ -106,6 +106,22 @@ fn looks(
     (found.map(|snapshot| snapshot.end().0), opened.load(Ordering::Relaxed))
 }
 
+/// A file may go between the listing and its opening, and another one come. The comment said so, and that it would be
+/// looked for again, but what was not there to be opened was told as a failure of the disk at once.
+#[test]
+fn a_file_that_went_while_one_looked_is_looked_for_again() {
+    for beside in [false, true] {
+        let gone = |_: &MemVfs, refuses| if refuses { Err(io::ErrorKind::NotFound.into()) } else { Ok(()) };
+        for refused in 0..3 {
+            let (found, opened) = looks(beside, refused, gone);
+            assert_eq!((found.unwrap(), opened), (5, refused + 1), "beside: {beside}");
+        }
+        let (found, opened) = looks(beside, 3, gone);
+        assert!(matches!(found, Err(LogError::Missing { position: Position(3), .. })), "{found:?}");
+        assert_eq!(opened, 3, "beside: {beside}");
+    }
+}
+
 /// What the disk refuses is told at once, and not taken for damage that older segments could be read without.
 #[test]
 fn a_refusal_of_the_disk_is_told_at_once() {
@@ -115,6 +131,50 @@ fn a_refusal_of_the_disk_is_told_at_once() {
         let error = found.unwrap_err();
         assert!(!error.is_damage() && !error.is_missing() && format!("{error:?}").contains("bad sector"), "{error:?}");
         assert_eq!(opened, 1, "beside: {beside}");
+    }
+}
+
+/// The file of a log may be replaced while a reader has it open: by that of another log, which is no later state of the
+/// first, or be gone for a moment.
+#[test]
+fn another_log_in_the_place_of_ones_own_is_a_mismatch() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    append(&log, b"first");
+    let faulty = Faulty::new(disk.clone());
+    let reader = reader(faulty.clone());
+    let other = MemVfs::new();
+    let log_id = LogId([8; 16]);
+    let made = Log::create(&host(other.clone()), dir(), log_id, &options()).unwrap();
+    made.close().unwrap();
+    let path = segments(&disk)[0].clone();
+    let own = disk.read_file(&path).unwrap();
+    disk.write_file(&path, &other.read_file(&path).unwrap()).unwrap();
+    let error = reader.snapshot().unwrap_err();
+    assert!(
+        matches!(&error, LogError::Mismatch { what, .. } if *what == format!("it was log {ID} and is now {log_id}")),
+        "{error}"
+    );
+    // Back again, and gone for the first opening.
+    disk.write_file(&path, &own).unwrap();
+    let is_gone = AtomicUsize::new(0);
+    faulty.before_open(move |_| match is_gone.fetch_add(1, Ordering::Relaxed) {
+        0 => Err(io::ErrorKind::NotFound.into()),
+        _ => Ok(()),
+    });
+    assert_eq!(ends(&reader.snapshot().unwrap()), (2, 2));
+}
+
+/// A header that goes bad beside a reader is stepped around as it is by a reader that comes later (D3).
+#[test]
+fn a_header_that_goes_bad_beside_a_reader_hides_no_row() {
+    let (disk, log) = two_segments();
+    let beside = reader(disk.clone());
+    append(&log, b"fourth");
+    edit(&disk, &segments(&disk)[1], |bytes| bytes[20] ^= 1);
+    for reader in [beside, reader(disk.clone())] {
+        let snapshot = reader.snapshot().unwrap();
+        assert_eq!((snapshot.end(), snapshot.is_damaged()), (Position(6), true));
     }
 }
 
@@ -139,6 +199,26 @@ fn a_durable_end_never_falls_though_its_proof_goes() {
         "to a stranger"
     );
     assert_eq!(ends(&reader.snapshot().unwrap()), (3, 3));
+}
+
+/// A reader that looked while the newest segment held nothing but its name took the sealed one before it for the end. When
+/// the next writer made the segment again under the same name, the names were as before, and the reader never saw
+/// another row.
+#[test]
+fn a_segment_made_again_under_its_name_is_noticed() {
+    let (disk, log) = two_segments();
+    drop(log);
+    let newest = segments(&disk)[1].clone();
+    disk.write_file(&newest, b"").unwrap();
+    let reader = reader(disk.clone());
+    for _ in 0..2 {
+        assert_eq!(ends(&reader.snapshot().unwrap()), (3, 3));
+    }
+    let log = open(&disk).unwrap();
+    append(&log, b"third again");
+    assert_eq!(segments(&disk)[1], newest);
+    assert_eq!(rows(&reader.snapshot().unwrap()), rows(&log.snapshot()));
+    assert_eq!(ends(&reader.snapshot().unwrap()), (5, 5));
 }
 
 /// Only the last file of a log can be one whose creation was interrupted: an empty one before others has lost its records.
