@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(last.what, "150 more in this segment, the first of them: no. 100");
     }
 
-    /// P1, and the order of exit codes.
+    /// P1, the order of exit codes, and the words that people read.
     #[test]
     fn the_worst_finding_decides_and_the_lowest_bad_one_is_named() {
         let finding = |verdict, position: Option<u64>| Finding {
@@ -231,6 +231,8 @@ mod tests {
             Verdict::Tampered,
         ];
         assert!(order.is_sorted());
+        let words = order.map(|verdict| verdict.to_string());
+        assert_eq!(words, ["intact", "repaired", "newer", "unreadable", "damaged", "missing", "tampered"]);
         let mut report = LogReport::default();
         assert_eq!((report.verdict(), report.first_bad()), (Verdict::Intact, None));
         report.findings = vec![

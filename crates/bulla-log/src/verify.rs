@@ -374,7 +374,7 @@ impl Linker {
 /// The verdict on bytes that are no valid frame; whether the header at least is one tells whose checksum held.
 fn verdict_of_frame(error: &WireError, is_header_valid: bool) -> Verdict {
     match error {
-        error if error.is_newer() || error.is_unsupported() => Verdict::Newer,
+        error if error.is_newer() => Verdict::Newer,
         WireError::Invalid { .. } if !is_header_valid => Verdict::Tampered,
         _ => Verdict::Damaged,
     }

@@ -9,7 +9,7 @@ mod faulty;
 use bulla_log::{Durability, Log};
 use bulla_vfs::MemVfs;
 use common::{create, open, options, row, rows, with};
-use faulty::{Fault, Faulty};
+use faulty::{Fault, Faulty, Operation};
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -55,4 +55,30 @@ fn a_panic_in_a_leader_poisons_the_log_and_lets_nobody_wait() {
             assert_eq!(rows(&after.snapshot())[0].1, b"kept", "{name}, operation {at}");
         }
     }
+}
+
+/// Who waits for a leader that panics while it holds the lock is told, too: here the mark behind a commit is at fault, and
+/// somebody came during the sync before it.
+#[test]
+fn a_panic_under_the_lock_wakes_those_who_wait() {
+    let faulty = Faulty::new(MemVfs::new());
+    let log = create(faulty.clone(), &options());
+    log.append(&row(b"buffered"), with(Durability::Buffered)).unwrap();
+    let (sender, told) = mpsc::channel();
+    let mut late = Some((log.clone(), sender));
+    faulty.watch(move |_, operation| {
+        if !matches!(operation, Operation::Sync(_)) {
+            return;
+        }
+        if let Some((log, sender)) = late.take() {
+            thread::spawn(move || sender.send(log.append(&row(b"late"), with(Durability::Durable))));
+            // Long enough for it to wait; if it comes too late, it finds the log poisoned instead.
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    faulty.set_fault(Some(Fault { at: 2, kind: ErrorKind::Other, for_good: false, quarters_written: 0 }));
+    faulty.before_fault(|| panic!("planted"));
+    assert!(catch_unwind(AssertUnwindSafe(|| log.rotate())).is_err());
+    let told = told.recv_timeout(Duration::from_secs(20)).expect("somebody waits for ever");
+    assert!(told.unwrap_err().is_poisoned());
 }

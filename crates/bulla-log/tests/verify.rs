@@ -118,13 +118,19 @@ fn progress_is_told_every_few_megabytes() {
     let payload = vec![7; 100_000];
     for time in 0..140 {
         log.frame(&[row(time, &payload)], false);
+        if time == 20 {
+            log.rotate();
+        }
     }
     log.finish(false);
-    let mut told = vec![0];
+    let (mut told, mut records) = (vec![0], 0);
     let report = verify_log(&log.host, Path::new(DIR), Level::Full, &Expectation::default(), &mut |now| {
         told.push(now.bytes_checked);
+        assert!((records..=142).contains(&now.records_checked), "{now:?}");
+        records = now.records_checked;
     });
-    assert_eq!(told.last(), Some(&report.bytes_checked));
+    assert_eq!((told.last(), records), (Some(&report.bytes_checked), 142));
+    assert!(told.is_sorted(), "{told:?}");
     assert!(told.windows(2).all(|pair| pair[1] - pair[0] <= (4 << 20) + 101_000), "{told:?}");
     assert!(told.len() < 10, "{told:?}");
 }

@@ -1,11 +1,20 @@
 //! Verification of logs that the real writer made: over a life of crashes, and beside the writer at work.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-use bulla_log::{AppendOptions, Durability, Expectation, Level, Log, LogOptions, NewRow, Verdict, verify_log};
+#[path = "support/faulty.rs"]
+mod faulty;
+
+use bulla_chain::{Predecessor, TreeHead};
+use bulla_log::{
+    AppendOptions, Durability, Expectation, Level, Log, LogOptions, LogReport, Loss, NewRow, Verdict, verify_log,
+};
 use bulla_vfs::{Host, MemVfs};
-use bulla_wire::{Kind, LogId, SchemaId, SegmentHeader, Time};
-use std::path::Path;
-use std::sync::Arc;
+use bulla_wire::{Kind, LogId, Position, SchemaId, SegmentHeader, Time};
+use faulty::Faulty;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 const ID: LogId = LogId([7; 16]);
 
@@ -113,4 +122,117 @@ fn a_writer_at_work_looks_intact() {
             level = if level == Level::Full { Level::Structure } else { Level::Full };
         }
     });
+}
+
+/// A closed log of two segments on its disk, with a break record if it `is_repaired`, and the paths of the segments.
+fn two_segments(options: &LogOptions, is_repaired: bool) -> (MemVfs, Vec<PathBuf>) {
+    let disk = MemVfs::new();
+    let log = Log::create(&host(&disk), Path::new("/log"), ID, options).unwrap();
+    append(&log, 1, Durability::Durable);
+    log.rotate().unwrap();
+    append(&log, 2, Durability::Durable);
+    if is_repaired {
+        let positions = Position(3)..Position(4);
+        let loss = Loss { positions, is_open: false, resumes_at: None, root: None, cause: "bit rot".to_owned() };
+        log.append_break(LogId([9; 16]), &loss, "ana").unwrap();
+    }
+    let paths = log.snapshot().segments().unwrap().into_iter().map(|segment| segment.path).collect();
+    log.close().unwrap();
+    (disk, paths)
+}
+
+/// Verifies, `opening` each file as that says, which hears of how often that one was opened before. Gives also how often
+/// each was.
+fn verify_opening(
+    disk: &MemVfs,
+    opening: impl Fn(&Path, u64) -> io::Result<()> + Send + Sync + 'static,
+) -> (LogReport, Vec<u64>) {
+    let faulty = Faulty::new(disk.clone());
+    let counts = Arc::new(Mutex::new(BTreeMap::<PathBuf, u64>::new()));
+    faulty.before_open({
+        let counts = Arc::clone(&counts);
+        move |path| {
+            let mut counts = counts.lock().unwrap();
+            let count = counts.entry(path.to_owned()).or_default();
+            *count += 1;
+            opening(path, *count - 1)
+        }
+    });
+    let host = Host { fs: Arc::new(faulty), ..Host::memory() };
+    let report = verify_log(&host, Path::new("/log"), Level::Full, &Expectation::default(), &mut |_| {});
+    let counts = counts.lock().unwrap().values().copied().collect();
+    (report, counts)
+}
+
+/// A writer that comes back takes the close frame off while one reads. So the newest segment is looked at again if it
+/// looks bad, and only that: others are not written to, and what is not bad does not become better.
+#[test]
+fn only_a_newest_segment_that_looks_bad_is_looked_at_again() {
+    for is_repaired in [false, true] {
+        let expected = if is_repaired { Verdict::Repaired } else { Verdict::Intact };
+        let (disk, paths) = two_segments(&LogOptions::new(), is_repaired);
+        let (report, openings) = verify_opening(&disk, |_, _| Ok(()));
+        // The first opening is for the log's id.
+        assert_eq!((report.verdict(), &openings[..]), (expected, &[2, 2][..]), "{:?}", report.findings);
+        for (segment, expected, openings) in [(0, Verdict::Damaged, [2, 2]), (1, expected, [2, 3])] {
+            let path = paths[segment].clone();
+            let original = disk.read_file(&path).unwrap();
+            let (whole, mut bad) = (original.clone(), original.clone());
+            let at = bad.len() / 2;
+            bad[at..at + 4].iter_mut().for_each(|byte| *byte ^= 1);
+            let (beside, harmed) = (disk.clone(), path.clone());
+            let (report, found) = verify_opening(&disk, move |opened, before| {
+                if opened == harmed {
+                    beside.write_file(&harmed, if before == 1 { &bad } else { &whole })?;
+                }
+                Ok(())
+            });
+            assert_eq!((report.verdict(), &found[..]), (expected, &openings[..]), "{:?}", report.findings);
+            disk.write_file(&path, &original).unwrap();
+        }
+    }
+}
+
+/// What a finding says of a file that cannot be opened is the system's reason, and of one that can be read what is wrong in
+/// it; the path stands beside it.
+#[test]
+fn a_finding_says_why_a_segment_was_not_read() {
+    let (disk, paths) = two_segments(&LogOptions::new(), false);
+    for (kind, expected) in [(io::ErrorKind::NotFound, Verdict::Missing), (io::ErrorKind::Other, Verdict::Unreadable)] {
+        let path = paths[0].clone();
+        let (report, _) = verify_opening(&disk, move |opened, before| {
+            if opened == path && before == 1 { Err(io::Error::new(kind, "no such luck")) } else { Ok(()) }
+        });
+        let bad = report.first_bad().unwrap();
+        assert_eq!((bad.verdict, bad.what.as_str()), (expected, "the segment cannot be read: no such luck"));
+        assert_eq!((bad.position, bad.offset), (Some(Position(0)), None));
+    }
+    let mut bytes = disk.read_file(&paths[0]).unwrap();
+    bytes[20] ^= 1;
+    disk.write_file(&paths[0], &bytes).unwrap();
+    let (report, _) = verify_opening(&disk, |_, _| Ok(()));
+    let bad = report.first_bad().unwrap();
+    assert_eq!((bad.verdict, bad.offset), (Verdict::Damaged, Some(0)));
+    assert!(bad.what.starts_with("checksum of segment header is "), "{}", bad.what);
+}
+
+/// That a log continues another is a remark. One that a repair wrote is whole and yet not what was: its break records say
+/// so, or the remark does if it has none.
+#[test]
+fn a_log_that_continues_another_says_so() {
+    let head = TreeHead { size: 7, ..TreeHead::EMPTY };
+    for (reason, is_repaired, own, whole) in [
+        ("a new year", false, Verdict::Intact, Verdict::Intact),
+        ("a new year", true, Verdict::Intact, Verdict::Repaired),
+        (Predecessor::REPAIR, false, Verdict::Repaired, Verdict::Repaired),
+        (Predecessor::REPAIR, true, Verdict::Intact, Verdict::Repaired),
+    ] {
+        let predecessor = Predecessor { log: LogId([9; 16]), head, reason: reason.to_owned() };
+        let (disk, _) = two_segments(&LogOptions::new().predecessor(predecessor), is_repaired);
+        let (report, _) = verify_opening(&disk, |_, _| Ok(()));
+        assert_eq!((report.verdict(), report.breaks), (whole, u64::from(is_repaired)), "{:?}", report.findings);
+        let finding = &report.findings[0];
+        let what = format!("the log continues log {}, which claimed the head {head}: {reason}", LogId([9; 16]));
+        assert_eq!((finding.verdict, finding.position, &finding.what), (own, Some(Position(0)), &what));
+    }
 }

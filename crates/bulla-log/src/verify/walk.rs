@@ -361,13 +361,14 @@ impl<'a> Walk<'a> {
     fn close_gap(&mut self, next: Option<Position>, is_behind_records: bool) {
         let Some(Gap { verdict, offset, what }) = self.gap.take() else { return };
         let position = self.sequence.next();
+        let next = next.filter(|next| *next > position);
         let what = match next {
-            Some(next) if next > position => format!("positions {position}..{next} cannot be read: {what}"),
-            _ => what,
+            Some(next) => format!("positions {position}..{next} cannot be read: {what}"),
+            None => what,
         };
         self.find(verdict, position, offset, what);
         self.walked.is_whole &= is_behind_records;
-        if let Some(next) = next.filter(|next| *next > position) {
+        if let Some(next) = next {
             self.skip_to(next);
         }
     }

@@ -177,3 +177,33 @@ fn a_frame_that_claims_a_far_position_hides_no_other() {
         assert_eq!(seen, [0, 1, 2, 3, 4], "{order:?}");
     }
 }
+
+/// An index with an entry less, or a page more, would lead readers elsewhere as well as one with a wrong entry.
+#[test]
+fn an_index_of_another_length_is_tampering() {
+    let texts =
+        |log: &LogBuilder| check(log, Level::Full).findings.into_iter().map(|finding| finding.what).collect::<Vec<_>>();
+    let (log, _) = with_two_entries();
+    let mut edited = log.edit(0);
+    let old_offset = edited.offset(4);
+    let mut entries = decode_page(&edited.frames[3].1).unwrap();
+    let whole = entries.len();
+    entries.pop();
+    edited.frames[3].1.clear();
+    encode_page(&entries, &mut edited.frames[3].1);
+    let mut footer = Footer::decode(&edited.frames[4].1, old_offset).unwrap();
+    footer.offset = edited.offset(4);
+    footer.pages = vec![PageRef::of(&entries, edited.offset(3)).unwrap()];
+    edited.frames[4].1 = footer.encode();
+    log.put(0, &edited);
+    let what = format!("index page has {} entries, must have {whole}", whole - 1);
+    assert!(texts(&log).contains(&what), "{:?}", texts(&log));
+
+    let (log, _) = with_two_entries();
+    let mut edited = log.edit(0);
+    edited.frames.insert(4, edited.frames[3].clone());
+    move_footer(&mut edited, old_offset, 3);
+    log.put(0, &edited);
+    let what = format!("index page has {whole} entries, must have 0");
+    assert!(texts(&log).contains(&what), "{:?}", texts(&log));
+}

@@ -5,6 +5,7 @@
 mod build;
 mod edits;
 mod hidden;
+mod told;
 
 use build::{DIR, Edited, LogBuilder, row};
 use bulla_chain::{Break, Digest, Entry, Frontier, Seal, StreamDigest, TreeHead, body_digest};
