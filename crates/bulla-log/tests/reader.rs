@@ -132,6 +132,19 @@ fn a_refusal_of_the_disk_is_told_at_once() {
         assert!(!error.is_damage() && !error.is_missing() && format!("{error:?}").contains("bad sector"), "{error:?}");
         assert_eq!(opened, 1, "beside: {beside}");
     }
+    // Nor is the segment read anew from its beginning because its file was refused once.
+    let (disk, log) = two_segments();
+    let faulty = Faulty::new(disk);
+    let reader = reader(faulty.clone());
+    append(&log, b"fourth");
+    let opened = Arc::new(AtomicUsize::new(0));
+    faulty.before_open({
+        let opened = Arc::clone(&opened);
+        move |_| if opened.fetch_add(1, Ordering::Relaxed) == 0 { Err(io::Error::other("bad sector")) } else { Ok(()) }
+    });
+    assert!(reader.snapshot().is_err());
+    assert_eq!(opened.load(Ordering::Relaxed), 1);
+    assert_eq!(ends(&reader.snapshot().unwrap()), (6, 6));
 }
 
 /// The file of a log may be replaced while a reader has it open: by that of another log, which is no later state of the
