@@ -19,15 +19,13 @@ use crate::snapshot::Snapshot;
 use crate::view::Opened;
 use bulla_segment::SegmentError;
 use bulla_wire::limits::{FRAME_BODY_MAX, INDEX_STRIDE_BYTES};
-use bulla_wire::{
-    FRAME_ALIGNMENT, FRAME_HEADER_LEN, FrameHeader, IndexEntry, Position, Records, TimeBounds, WireError,
-};
+use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, IndexEntry, Position, Records, TimeBounds, WireError};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Most that lies under one entry: frames that do not fill it, and the one that does.
-const ENTRY_BYTES_MAX: u64 = INDEX_STRIDE_BYTES + FRAME_HEADER_LEN + FRAME_BODY_MAX as u64 + FRAME_ALIGNMENT;
+const ENTRY_BYTES_MAX: u64 = INDEX_STRIDE_BYTES + FRAME_HEADER_LEN + FRAME_BODY_MAX as u64;
 
 /// A walk over the records of a [`Snapshot`].
 ///
@@ -55,7 +53,7 @@ struct Current {
     /// Entries of the page the cursor is at that may.
     entries: VecDeque<Entry>,
     /// The pages read last: where a page's last frames end is said by the first entry of the page behind it.
-    recent: VecDeque<(usize, Arc<[IndexEntry]>)>,
+    recent: Vec<(usize, Arc<[IndexEntry]>)>,
     /// The positions behind the last frame that are lost, if they come after everything else.
     behind: Option<FrameSpan>,
 }
@@ -81,10 +79,9 @@ impl Current {
             return Ok(Arc::clone(entries));
         }
         let entries = self.opened.page(ordinal, stats)?;
-        if self.recent.len() == 2 {
-            self.recent.pop_front();
-        }
-        self.recent.push_back((ordinal, Arc::clone(&entries)));
+        // Whichever way the walk goes, the page beside this one is asked for next.
+        self.recent.retain(|(found, _)| found.abs_diff(ordinal) <= 1);
+        self.recent.push((ordinal, Arc::clone(&entries)));
         Ok(entries)
     }
 }
@@ -223,30 +220,20 @@ impl Cursor {
             };
             let found = Arc::clone(found);
             let shared = Arc::clone(&view.shared);
-            if self.has_time_filter() {
-                match found.facts(&shared, &mut self.stats.bytes_read) {
-                    Ok(facts) if !self.wants_times(facts.times) => {
-                        self.pass(&found.positions);
-                        continue;
-                    }
-                    Ok(_) => {}
-                    Err(error) if self.query.gaps && error.is_damage() => {}
-                    Err(error) => return Err(error),
-                }
+            // A segment that cannot tell its times is opened, which says why or does without.
+            if self.has_time_filter()
+                && let Ok(facts) = found.facts(&shared, &mut self.stats.bytes_read)
+                && !self.wants_times(facts.times)
+            {
+                self.pass(&found.positions);
+                continue;
             }
             match shared.open(&found, self.query.gaps, &mut self.stats.bytes_read) {
-                Ok(opened) => {
-                    self.begin_segment(opened);
-                    return Ok(true);
-                }
-                Err(error) if self.query.gaps && error.is_damage() => {
-                    // The whole segment is a gap; it is reported where the frames would have been.
-                    let cause = error;
-                    self.spans.push_back(FrameSpan::Gap { positions: found.positions.clone(), cause });
-                    return Ok(true);
-                }
-                Err(error) => return Err(error),
+                Ok(opened) => self.begin_segment(opened),
+                // The whole segment is a gap, or an error: what the frames would have been.
+                Err(cause) => self.spans.push_back(FrameSpan::Gap { positions: found.positions.clone(), cause }),
             }
+            return Ok(true);
         }
         Ok(false)
     }
@@ -265,7 +252,7 @@ impl Cursor {
         let is_whole = pages.first().is_none_or(|page| page.first == opened.positions.start);
         let readable_end = if is_whole { opened.readable_end } else { opened.positions.start };
         let lost = readable_end..opened.positions.end;
-        let mut behind = (lost.start < lost.end).then(|| {
+        let mut behind = (!lost.is_empty()).then(|| {
             let error = WireError::Invalid { what: "segment", field: "no frame for position", value: lost.start.0 };
             let cause = opened.file.error_at(opened.data_end, lost.start, error).into();
             FrameSpan::Gap { positions: lost, cause }
@@ -274,7 +261,7 @@ impl Cursor {
             self.spans.extend(behind.take());
         }
         let pages = if is_whole { wanted } else { VecDeque::new() };
-        self.segment = Some(Current { opened, pages, entries: VecDeque::new(), recent: VecDeque::new(), behind });
+        self.segment = Some(Current { opened, pages, entries: VecDeque::new(), recent: Vec::new(), behind });
     }
 
     /// Takes a page's entries that may hold something wanted.
@@ -341,9 +328,7 @@ impl Cursor {
         .map(|(entry, (next, end_offset))| {
             let (positions, offsets) = (entry.first..next.min(end), entry.offset..end_offset.min(opened.data_end));
             match opened.hole_before(end_offset) {
-                Some(hole) if hole.positions.start == entry.first && !hole.positions.is_empty() => {
-                    Entry { positions, offsets, hole: Some(hole.bad.clone()) }
-                }
+                Some(hole) if !hole.positions.is_empty() => Entry { positions, offsets, hole: Some(hole.bad.clone()) },
                 // Bad bytes with no position among them lie between its frames and the next entry's.
                 Some(hole) => Entry { positions, offsets: offsets.start..hole.offsets.start, hole: None },
                 None => Entry { positions, offsets, hole: None },
@@ -358,8 +343,6 @@ impl Cursor {
         let opened = Arc::clone(&current.opened);
         // Frames that several entries share begin before the entry's own first record.
         let offsets = entry.offsets.clone();
-        // What was filtered out between the last entry and this one needs no account.
-        self.skip_to(&entry.positions);
         if let Some((offset, error)) = &entry.hole {
             let positions = entry.positions.clone();
             let cause = opened.file.error_at(*offset, positions.start, error.clone()).into();
@@ -425,7 +408,6 @@ impl Cursor {
         let Some(current) = &self.segment else { return Ok(()) };
         let start = self.window.index_of(offset) + FRAME_HEADER_LEN as usize;
         let rest = self.window.bytes().get(start..).unwrap_or_default();
-        let rest = rest.get(..(header.frame_len() - FRAME_HEADER_LEN) as usize).unwrap_or(rest);
         self.stats.frames_read += 1;
         let stored = header.check_body(rest, current.opened.file.seed(), offset)?;
         let plain = header.plain_body(stored)?;
@@ -444,15 +426,6 @@ impl Cursor {
             self.rest.start = self.rest.start.max(positions.end).min(self.rest.end);
         } else {
             self.rest.end = self.rest.end.min(positions.start).max(self.rest.start);
-        }
-    }
-
-    /// Accounts for everything before `positions` in the direction of the walk.
-    fn skip_to(&mut self, positions: &Range<Position>) {
-        if self.is_ascending() {
-            self.rest.start = self.rest.start.max(positions.start).min(self.rest.end);
-        } else {
-            self.rest.end = self.rest.end.min(positions.end).max(self.rest.start);
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::error::LogError;
 use crate::query::ReadStats;
 use bulla_segment::{SegmentError, SegmentFile};
-use bulla_wire::{FRAME_ALIGNMENT, FRAME_HEADER_LEN, FRAME_MAGIC, FrameHeader, FrameSeed, Position, Role, WireError};
+use bulla_wire::{FRAME_ALIGNMENT, FRAME_HEADER_LEN, FrameHeader, FrameSeed, Position, Role, WireError};
 use std::collections::VecDeque;
 use std::ops::Range;
 
@@ -110,15 +110,16 @@ pub(crate) fn parse_frames(
             bad.get_or_insert((here, error));
             continue;
         }
-        if header.base > expected {
-            let gap = expected..header.base.min(positions.end);
-            spans.push_back(gap_span(file, gap, bad.take(), here));
+        let (gap, bad) = (expected..header.base, bad.take());
+        if !gap.is_empty() {
+            spans.push_back(gap_span(file, gap, bad, here));
         }
         expected = header.end();
         spans.push_back(FrameSpan::Frame { offset: here, header });
     }
-    if expected < positions.end {
-        spans.push_back(gap_span(file, expected..positions.end, bad, offset));
+    let gap = expected..positions.end;
+    if !gap.is_empty() {
+        spans.push_back(gap_span(file, gap, bad, offset));
     }
     spans
 }
@@ -129,8 +130,7 @@ fn next_header(bytes: &[u8], start: u64, from: u64, seed: &FrameSeed) -> Option<
     let candidates = bytes.get(index..)?.windows(FRAME_HEADER_LEN as usize).step_by(FRAME_ALIGNMENT as usize);
     let mut offsets = (from..).step_by(FRAME_ALIGNMENT as usize).zip(candidates);
     let found = offsets.find(|(offset, candidate)| {
-        candidate.starts_with(&FRAME_MAGIC)
-            && FrameHeader::decode(candidate, seed, *offset).map_or_else(|error| error.is_newer(), |_| true)
+        FrameHeader::decode(candidate, seed, *offset).map_or_else(|error| error.is_newer(), |_| true)
     });
     found.map(|(offset, _)| offset)
 }

@@ -51,12 +51,14 @@ impl Inventory {
     pub(crate) fn open_without_header(&self, host: &Host, base: Position) -> Result<Option<SegmentFile>, LogError> {
         let Some(at) = self.bases.iter().position(|found| *found == base) else { return Ok(None) };
         for distance in 1..self.bases.len() {
-            for index in [at.checked_sub(distance), at.checked_add(distance)].into_iter().flatten() {
-                let Some(path) = self.bases.get(index).map(|base| self.path(*base)) else { continue };
+            let (below, above) = (at.checked_sub(distance), at.checked_add(distance));
+            for (index, to_here) in [(below, u64::checked_add as fn(u64, u64) -> _), (above, u64::checked_sub)] {
+                let Some(path) = index.and_then(|index| self.bases.get(index)).map(|base| self.path(*base)) else {
+                    continue;
+                };
                 let Ok(neighbour) = SegmentFile::open(host, &path, OpenMode::Read) else { continue };
-                let (header, distance) = (neighbour.header(), distance as u64);
-                let (up, down) = (header.number.0.checked_add(distance), header.number.0.checked_sub(distance));
-                let Some(number) = (if index < at { up } else { down }) else { continue };
+                let header = neighbour.header();
+                let Some(number) = to_here(header.number.0, distance as u64) else { continue };
                 let found = SegmentFile::open_without_header(host, &self.path(base), header, SegmentNumber(number))?;
                 return Ok(found);
             }

@@ -1,0 +1,191 @@
+//! What a cursor reads to answer: the segments, pages, entries and frames that may hold something wanted, each once.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+#[path = "support/common.rs"]
+mod common;
+
+use bulla_log::{Durability, Item, LogReader, NewRow, Order, Query, ReadStats, Snapshot};
+use bulla_segment::{Salvage, Tail};
+use bulla_vfs::MemVfs;
+use bulla_wire::{FRAME_HEADER_LEN, INDEX_ENTRY_LEN, IndexEntry, Kind, Position, SchemaId, Time};
+use common::{create, dir, edit, host, open_for_reading, options, segments, with};
+use std::ops::Range;
+use std::path::Path;
+
+const FRAME: u64 = 4096;
+/// Frames that a cursor reads at once.
+const WINDOW: u64 = 16;
+const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
+
+/// A closed log of sealed segments with this many records, and an empty active one. Each record fills a frame of 4 KiB,
+/// which is all that lies under its entry of the index; only a segment's first entry has the engine's record as well. Its
+/// time is whether its position is odd.
+fn log_of(counts: &[u64]) -> MemVfs {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options().segment_bytes_max(64 << 20).frame_target_bytes(1));
+    for count in counts {
+        for _ in 0..*count {
+            let time = Time((log.next_position().0 % 2).cast_signed());
+            let row = NewRow { kind: Kind::ROW, time, schema: SchemaId(0), payload: &[7; 4024] };
+            log.append(&row, with(Durability::Buffered)).unwrap();
+        }
+        log.rotate().unwrap();
+    }
+    log.close().unwrap();
+    disk
+}
+
+/// The index of a sealed segment, page by page, each with its positions.
+fn pages(disk: &MemVfs, path: &Path) -> Vec<(Range<u64>, Vec<IndexEntry>)> {
+    let segment = open_for_reading(disk, path);
+    let footer = segment.read_summary().unwrap().unwrap().footer;
+    let ends = footer.pages.iter().skip(1).map(|page| page.first.0).chain([footer.end.0]);
+    footer.pages.iter().zip(ends).map(|(page, end)| (page.first.0..end, segment.read_page(page).unwrap())).collect()
+}
+
+fn page_bytes(page: &(Range<u64>, Vec<IndexEntry>)) -> u64 {
+    FRAME_HEADER_LEN + page.1.len() as u64 * u64::from(INDEX_ENTRY_LEN)
+}
+
+/// The positions that `query` yields, oldest first, and what that read as the cursor counts it. The disk counts the calls,
+/// and the same bytes unless something had to be opened.
+fn cost(disk: &MemVfs, snapshot: &Snapshot, query: &Query) -> (Vec<u64>, ReadStats, u64, u64) {
+    let before = disk.operations();
+    let mut cursor = snapshot.cursor(query);
+    let mut found = Vec::new();
+    while let Some(item) = cursor.next() {
+        let Item::Record(record) = item.unwrap() else { panic!("a gap") };
+        found.push(record.position.0);
+    }
+    if query.order == Order::Descending {
+        found.reverse();
+    }
+    let after = disk.operations();
+    (found, cursor.stats(), after.reads - before.reads, after.bytes_read - before.bytes_read)
+}
+
+fn snapshot_of(disk: &MemVfs) -> Snapshot {
+    LogReader::open(&host(disk.clone()), dir()).unwrap().snapshot().unwrap()
+}
+
+fn between(range: &Range<u64>, order: Order) -> Query {
+    Query { from: Some(Position(range.start)), to: Some(Position(range.end)), order, ..Query::new() }
+}
+
+fn overlaps(one: &Range<u64>, other: &Range<u64>) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+/// C1 and C2: wherever a range begins and ends, its own frames are read, in calls of 64 KiB, and its own pages. One page
+/// more tells where a page's last frames end.
+#[test]
+fn a_range_of_positions_costs_its_own_frames_and_pages() {
+    let disk = log_of(&[1_100, 3]);
+    let path = segments(&disk)[0].clone();
+    let pages = pages(&disk, &path);
+    let borders: Vec<_> = pages.iter().map(|(positions, _)| positions.clone()).collect();
+    assert_eq!(borders, [0..513, 513..1_025, 1_025..1_101]);
+    let snapshot = snapshot_of(&disk);
+    snapshot.get(Position(5), |_| ()).unwrap();
+    let places = [2, 3, 17, 18, 19, 500, 512, 513, 514, 1_024, 1_025, 1_026, 1_100, 1_101];
+    for order in ORDERS {
+        for range in places.iter().flat_map(|from| places.iter().map(|to| *from..*to)).filter(|range| !range.is_empty())
+        {
+            let needs = |page: &Range<u64>| overlaps(page, &range);
+            let is_asked_where_it_begins = |first: u64| first > 0 && needs(&(first - 1..first));
+            let read: Vec<_> = pages
+                .iter()
+                .filter(|(positions, _)| needs(positions) || is_asked_where_it_begins(positions.start))
+                .collect();
+            let calls: u64 = borders
+                .iter()
+                .map(|page| range.end.min(page.end).saturating_sub(range.start.max(page.start)).div_ceil(WINDOW))
+                .sum();
+            let len = range.end - range.start;
+            let (found, stats, reads, bytes) = cost(&disk, &snapshot, &between(&range, order));
+            assert_eq!(found, range.clone().collect::<Vec<_>>(), "{order:?}, {range:?}");
+            let expected = ReadStats {
+                segments_opened: 1,
+                segments_salvaged: 0,
+                index_pages_read: read.len() as u64,
+                frames_read: len,
+                bytes_read: len * FRAME + read.iter().map(|page| page_bytes(page)).sum::<u64>(),
+            };
+            assert_eq!(stats, expected, "{order:?}, {range:?}");
+            assert_eq!((reads, bytes), (calls + stats.index_pages_read, stats.bytes_read), "{order:?}, {range:?}");
+        }
+    }
+}
+
+/// C2, of times, also where the query has one bound alone: what lies between the frames that are wanted is not read.
+#[test]
+fn a_range_of_times_costs_the_frames_that_meet_it() {
+    let disk = log_of(&[600]);
+    let snapshot = snapshot_of(&disk);
+    let pages = pages(&disk, &segments(&disk)[0]);
+    cost(&disk, &snapshot, &Query::new());
+    for order in ORDERS {
+        for (from_time, to_time, time) in
+            [(Some(1), None, 1), (None, Some(1), 0), (Some(1), Some(2), 1), (Some(0), Some(1), 0)]
+        {
+            let bounds = Query { from_time: from_time.map(Time), to_time: to_time.map(Time), ..Query::new() };
+            let query = Query { from: Some(Position(2)), order, ..bounds };
+            let (found, stats, reads, bytes) = cost(&disk, &snapshot, &query);
+            assert_eq!(found, (2..601).filter(|position| position % 2 == time).collect::<Vec<_>>(), "{query:?}");
+            let frames = found.len() as u64;
+            assert_eq!((stats.frames_read, stats.index_pages_read), (frames, 2), "{query:?}");
+            assert_eq!(stats.bytes_read, frames * FRAME + pages.iter().map(page_bytes).sum::<u64>(), "{query:?}");
+            assert_eq!((reads, bytes), (frames + 2, stats.bytes_read), "{query:?}");
+        }
+    }
+}
+
+/// A segment is opened once for all walks that follow each other, whatever else they read.
+#[test]
+fn segments_stay_open_from_one_walk_to_the_next() {
+    let disk = log_of(&[20, 30, 40]);
+    let paths = segments(&disk);
+    let snapshot = snapshot_of(&disk);
+    let (mut ends, mut rest) = (0, 0);
+    for path in &paths[..3] {
+        let segment = open_for_reading(&disk, path);
+        let footer = segment.read_summary().unwrap().unwrap().footer;
+        ends += segment.frames_offset() + segment.file_len().unwrap() - footer.offset;
+        rest += footer.data_end - segment.frames_offset() + pages(&disk, path).iter().map(page_bytes).sum::<u64>();
+    }
+    let active = open_for_reading(&disk, &paths[3]);
+    rest += active.read_summary().unwrap().unwrap().footer.data_end - active.frames_offset();
+    for gaps in [false, true, false] {
+        let query = Query { gaps, ..Query::new() };
+        let (_, stats, _, bytes) = cost(&disk, &snapshot, &query);
+        let opened = std::mem::take(&mut ends);
+        assert_eq!((stats.segments_opened, stats.bytes_read), (4, opened + rest));
+        assert!(opened > 0 || bytes == rest, "{bytes} bytes read of {rest}");
+    }
+}
+
+/// Finding the frames of a segment without its index costs reading it, once; and a walk says that it did so.
+#[test]
+fn a_segment_without_its_footer_is_scanned_once_for_all_walks() {
+    let disk = log_of(&[20, 30, 40]);
+    let path = segments(&disk)[1].clone();
+    let segment = open_for_reading(&disk, &path);
+    let end = segment.read_summary().unwrap().unwrap().footer.end;
+    edit(&disk, &path, |bytes| {
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+    });
+    let tail = Tail::scan(&segment).unwrap();
+    let scans = tail.bytes_read + Salvage::scan(&segment, &tail, end).unwrap().bytes_read;
+    let snapshot = snapshot_of(&disk);
+    let query = Query { gaps: true, ..between(&(segment.header().base.0..end.0), Order::Ascending) };
+    let first = cost(&disk, &snapshot, &query);
+    let second = cost(&disk, &snapshot, &query);
+    assert_eq!((first.1.segments_salvaged, first.0.len()), (1, 30));
+    assert_eq!(second.1, ReadStats { bytes_read: first.1.bytes_read - scans - segment.frames_offset(), ..first.1 });
+    assert_eq!(second.3, second.1.bytes_read);
+    // Whoever asks for no gaps is not given it.
+    let mut cursor = snapshot.cursor(&Query { gaps: false, ..query });
+    assert!(cursor.next().unwrap().unwrap_err().is_damage());
+    assert_eq!(cursor.stats().segments_salvaged, 0);
+}
