@@ -303,7 +303,7 @@ impl Cursor {
         positions: Range<Position>,
         error: SegmentError,
     ) -> Result<Option<Gap>, LogError> {
-        if !self.query.gaps || !error.is_damage() || opened.is_in_memory() {
+        if !self.query.gaps || !error.is_damage() || opened.is_salvaged {
             return self.gap(positions, error.into());
         }
         let shared = Arc::clone(&self.snapshot.view().shared);

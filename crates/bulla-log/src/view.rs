@@ -220,11 +220,6 @@ impl Opened {
         Ok(Self { is_salvaged: true, ..opened })
     }
 
-    /// Whether the index was made from the frames, or belongs to the active segment.
-    pub(crate) fn is_in_memory(&self) -> bool {
-        matches!(self.index, Index::Memory { .. })
-    }
-
     /// The hole between frames that ends at this offset.
     pub(crate) fn hole_before(&self, offset: u64) -> Option<&Hole> {
         let Index::Memory { holes, .. } = &self.index else { return None };
