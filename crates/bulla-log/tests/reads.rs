@@ -1,14 +1,22 @@
 //! What a cursor reads to answer: the segments, pages, entries and frames that may hold something wanted, each once.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+#[path = "support/build.rs"]
+mod build;
 #[path = "support/common.rs"]
 mod common;
 
+use build::LogBuilder;
 use bulla_log::{Durability, Item, LogReader, NewRow, Order, Query, ReadStats, Snapshot};
 use bulla_segment::{Salvage, Tail};
+use bulla_testkit::{Fault, Harm, SimDisk};
 use bulla_vfs::MemVfs;
-use bulla_wire::{FRAME_HEADER_LEN, INDEX_ENTRY_LEN, IndexEntry, Kind, Position, SchemaId, Time};
-use common::{create, dir, edit, host, open_for_reading, options, segments, with};
+use bulla_wire::limits::RECORD_BYTES_MAX;
+use bulla_wire::{
+    FRAME_HEADER_LEN, FrameBuilder, FramePlace, INDEX_ENTRY_LEN, IndexEntry, Kind, NewRecord, Position, SchemaId, Time,
+    decode_page, encode_page,
+};
+use common::{ID, create, dir, edit, host, open_for_reading, options, row, segments, with};
 use std::ops::Range;
 use std::path::Path;
 
@@ -188,4 +196,87 @@ fn a_segment_without_its_footer_is_scanned_once_for_all_walks() {
     let mut cursor = snapshot.cursor(&Query { gaps: false, ..query });
     assert!(cursor.next().unwrap().unwrap_err().is_damage());
     assert_eq!(cursor.stats().segments_salvaged, 0);
+}
+
+/// What the disk fails to give is no damage, so that it is no gap either, and nothing else is tried in its place.
+#[test]
+fn an_error_of_the_disk_ends_a_walk_that_asks_for_gaps_too() {
+    let disk = SimDisk::new(1);
+    let log = create(disk.clone(), &options());
+    for number in 0..30 {
+        log.append(&row(&[number; 200]), with(Durability::Buffered)).unwrap();
+    }
+    log.close().unwrap();
+    let query = Query { gaps: true, ..Query::new() };
+    let walk = |fault: Option<u64>| {
+        // A new reader has no segment open.
+        let snapshot = LogReader::open(&host(disk.clone()), dir()).unwrap().snapshot().unwrap();
+        let begin = disk.call_count();
+        disk.set_fault(fault.map(|at| Fault { at: begin + at, harm: Harm::Io, for_good: false }));
+        let mut cursor = snapshot.cursor(&query);
+        let mut given = 0;
+        let error = loop {
+            match cursor.next() {
+                Some(Ok(Item::Record(_))) => given += 1,
+                Some(Ok(Item::Gap(gap))) => panic!("{fault:?}: {gap:?}"),
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        disk.set_fault(None);
+        (given, error, disk.call_count() - begin)
+    };
+    let (whole, error, calls) = walk(None);
+    assert!(whole == 30 && error.is_none() && calls >= 8, "{calls} calls");
+    for at in 0..calls {
+        let (given, error, _) = walk(Some(at));
+        let error = error.unwrap_or_else(|| panic!("call {at} failed, and nobody was told"));
+        assert!(given < whole && !error.is_damage() && !error.is_missing(), "call {at}: {error:?}");
+    }
+}
+
+/// The largest record may follow small ones under its entry of the index. What is longer than that cannot be an entry, and
+/// is not read.
+#[test]
+fn the_longest_entry_is_read_and_a_longer_one_is_not() {
+    let mut log = LogBuilder::new(ID, false);
+    // The frames before the third record leave 8 bytes to be an entry without it.
+    let filler = vec![1; (4024 - log.edit(0).frames[0].0.frame_len() - 8) as usize];
+    for payload in [filler.as_slice(), &[2; 100], &[3], &[4]] {
+        log.frame(&[build::row(5, payload)], false);
+    }
+    log.rotate();
+    log.finish(false);
+    let mut edited = log.edit(0);
+    let base = edited.frames[2].0.base;
+    let index = edited.frames.len() - 2;
+    let mut entries = decode_page(&edited.frames[index].1).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.first.0).collect::<Vec<_>>(), [0, base.0 + 1]);
+    let mut frame = FrameBuilder::default();
+    let payload = vec![2; RECORD_BYTES_MAX as usize];
+    frame.push(&NewRecord { kind: Kind::ROW, time: Time(5), schema: SchemaId(1), salt: None, payload: &payload });
+    let (seed, offset, epoch) = (&edited.header.seed(), edited.offset(2), edited.header.epoch);
+    let mut bytes = Vec::new();
+    let header = frame.finish(&FramePlace { seed, offset, epoch, base, durable_end: base, more: false }, &mut bytes);
+    let body = bytes[FRAME_HEADER_LEN as usize..][..header.stored_len as usize].to_vec();
+    let longer = header.frame_len() - edited.frames[2].0.frame_len();
+    edited.edit_footer(|footer| {
+        footer.data_end += longer;
+        footer.offset += longer;
+        footer.pages[0].offset += longer;
+    });
+    edited.frames[2] = (header, body);
+    // At last the next entry is said to begin later than any entry can end.
+    for (more, is_read) in [(longer, true), (128, false)] {
+        entries[1].offset += more;
+        edited.frames[index].1.clear();
+        encode_page(&entries, &mut edited.frames[index].1);
+        log.put(0, &edited);
+        let mut cursor = snapshot_of(&log.disk).cursor(&Query { from: Some(base), ..Query::new() });
+        match cursor.next().unwrap() {
+            Ok(Item::Record(record)) => assert!(is_read && record.payload() == Some(&payload[..])),
+            Ok(Item::Gap(gap)) => panic!("{gap:?}"),
+            Err(error) => assert!(!is_read && error.is_damage() && cursor.stats().bytes_read < 4096, "{error:?}"),
+        }
+    }
 }

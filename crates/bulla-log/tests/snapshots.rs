@@ -324,3 +324,25 @@ fn a_position_without_a_frame_is_named_as_one() {
     assert_eq!((found.len() as u64, lost), (log.end().0 - 1, vec![header.base.0]));
     assert!(causes[0].contains("no frame for position"), "{causes:?}");
 }
+
+/// What is lost at the end lies behind what is durable, and so do the records between.
+#[test]
+fn a_durable_snapshot_of_a_damaged_log_ends_where_it_was_durable() {
+    let mut log = LogBuilder::new(ID, false);
+    for number in 0..3 {
+        log.frame(&[row(number, b"a record")], false);
+    }
+    // Nothing says of the last frame that it is durable. What follows is no frame that any writer writes, and no torn one.
+    let mut edited = log.edit(0);
+    let (last, body) = edited.frames.last().unwrap().clone();
+    let (durable_end, end) = (last.durable_end, log.end());
+    assert_eq!(durable_end.0 + 1, end.0);
+    edited.frames.push((FrameHeader { base: end, record_count: 2, ..last }, body));
+    log.put(0, &edited);
+    let snapshot = snapshot(&log);
+    assert_eq!((snapshot.is_damaged(), snapshot.end(), snapshot.durable_end()), (true, end, durable_end));
+    let (found, lost, _) = walk_over(&snapshot);
+    assert_eq!((found, lost), ((0..end.0).collect(), vec![end.0]));
+    let (found, lost, _) = walk_over(&snapshot.durable());
+    assert_eq!((found, lost), ((0..durable_end.0).collect(), vec![]));
+}
