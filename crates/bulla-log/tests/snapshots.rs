@@ -46,12 +46,14 @@ fn bounds(log: &LogBuilder) -> Vec<Range<u64>> {
 
 /// An error and what caused it.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| (*error).source()).map(|error| format!("{error}; ")).collect()
+    error.source().map_or(error.to_string(), |source| format!("{error}; {}", chain(source)))
 }
 
-/// The positions that a walk gives and those it names as gaps, both oldest first, and what it names as their causes. An
-/// error ends it.
-fn walk(snapshot: &Snapshot, query: &Query) -> Result<(Vec<u64>, Vec<u64>, Vec<String>), (Vec<u64>, LogError)> {
+/// The positions that a walk gives and those it names as gaps, both oldest first, and what it names as their causes.
+type Walked = (Vec<u64>, Vec<u64>, Vec<String>);
+
+/// A walk; an error ends it.
+fn walk(snapshot: &Snapshot, query: &Query) -> Result<Walked, (Vec<u64>, LogError)> {
     let mut cursor = snapshot.cursor(query);
     let (mut found, mut lost, mut causes) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(item) = cursor.next() {
@@ -70,7 +72,7 @@ fn walk(snapshot: &Snapshot, query: &Query) -> Result<(Vec<u64>, Vec<u64>, Vec<S
 }
 
 /// Every record or gap, the engine's too, in both orders.
-fn walk_over(snapshot: &Snapshot) -> (Vec<u64>, Vec<u64>, Vec<String>) {
+fn walk_over(snapshot: &Snapshot) -> Walked {
     let [one, other] = ORDERS.map(|order| {
         let query = Query { engine: true, gaps: true, order, ..Query::new() };
         walk(snapshot, &query).unwrap()
@@ -154,7 +156,7 @@ fn a_reader_waits_for_the_record_at_a_position_and_no_longer() {
     for (position, waited) in [(end.0 - 1, Duration::ZERO), (end.0, timeout), (end.0 + 1, timeout)] {
         let before = log.host.clock.monotonic();
         assert_eq!(source.wait_durable(Position(position), timeout).unwrap(), end);
-        assert_eq!(log.host.clock.monotonic() - before, waited, "position {position}");
+        assert_eq!(log.host.clock.monotonic().saturating_sub(before), waited, "position {position}");
     }
 }
 
@@ -279,9 +281,9 @@ fn bytes_between_frames_are_no_gap_where_no_position_is_missing() {
 
 /// Shifts what lies behind the data of a segment, as its footer says it.
 fn shift(footer: &mut Footer, by: i64) {
-    footer.data_end = footer.data_end.strict_add_signed(by);
-    footer.offset = footer.offset.strict_add_signed(by);
-    footer.pages.iter_mut().for_each(|page| page.offset = page.offset.strict_add_signed(by));
+    footer.data_end = footer.data_end.wrapping_add_signed(by);
+    footer.offset = footer.offset.wrapping_add_signed(by);
+    footer.pages.iter_mut().for_each(|page| page.offset = page.offset.wrapping_add_signed(by));
 }
 
 /// Only frames with records say where positions are.
@@ -315,10 +317,10 @@ fn a_frame_without_records_among_the_others_hides_none() {
 fn a_position_without_a_frame_is_named_as_one() {
     let log = built();
     let mut edited = log.edit(1);
-    let last = edited.frames.iter().rposition(|(header, _)| matches!(header.role, Role::Data { .. })).unwrap();
-    let header = edited.frames[last].0.clone();
+    let at = edited.frames.iter().rposition(|(header, _)| matches!(header.role, Role::Data { .. })).unwrap();
+    let header = edited.frames[at].0.clone();
     edited.edit_footer(|footer| shift(footer, -header.frame_len().cast_signed()));
-    edited.frames.remove(last);
+    edited.frames.remove(at);
     log.put(1, &edited);
     let (found, lost, causes) = walk_over(&snapshot(&log));
     assert_eq!((found.len() as u64, lost), (log.end().0 - 1, vec![header.base.0]));
@@ -334,10 +336,10 @@ fn a_durable_snapshot_of_a_damaged_log_ends_where_it_was_durable() {
     }
     // Nothing says of the last frame that it is durable. What follows is no frame that any writer writes, and no torn one.
     let mut edited = log.edit(0);
-    let (last, body) = edited.frames.last().unwrap().clone();
-    let (durable_end, end) = (last.durable_end, log.end());
+    let (header, body) = edited.frames.last().unwrap().clone();
+    let (durable_end, end) = (header.durable_end, log.end());
     assert_eq!(durable_end.0 + 1, end.0);
-    edited.frames.push((FrameHeader { base: end, record_count: 2, ..last }, body));
+    edited.frames.push((FrameHeader { base: end, record_count: 2, ..header }, body));
     log.put(0, &edited);
     let snapshot = snapshot(&log);
     assert_eq!((snapshot.is_damaged(), snapshot.end(), snapshot.durable_end()), (true, end, durable_end));
