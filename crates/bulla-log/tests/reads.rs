@@ -27,13 +27,14 @@ const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
 /// A closed log of sealed segments with this many records, and an empty active one. Each record fills a frame of 4 KiB,
 /// which is all that lies under its entry of the index; only a segment's first entry has the engine's record as well. Its
-/// time is whether its position is odd.
+/// time is whether its position is odd, or above 10 from the third page on.
 fn log_of(counts: &[u64]) -> MemVfs {
     let disk = MemVfs::new();
     let log = create(disk.clone(), &options().segment_bytes_max(64 << 20).frame_target_bytes(1));
     for count in counts {
         for _ in 0..*count {
-            let time = Time((log.next_position().0 % 2).cast_signed());
+            let position = log.next_position().0;
+            let time = Time((position % 2 + if position < 1_025 { 0 } else { 10 }).cast_signed());
             let row = NewRow { kind: Kind::ROW, time, schema: SchemaId(0), payload: &[7; 4024] };
             log.append(&row, with(Durability::Buffered)).unwrap();
         }
@@ -122,6 +123,12 @@ fn a_range_of_positions_costs_its_own_frames_and_pages() {
             assert_eq!(stats, expected, "{order:?}, {range:?}");
             assert_eq!((reads, bytes), (calls + stats.index_pages_read, stats.bytes_read), "{order:?}, {range:?}");
         }
+    }
+    // Where the range ends before the page that has the times, nothing meets it.
+    for order in ORDERS {
+        let query = Query { from_time: Some(Time(10)), ..between(&(2..1_025), order) };
+        let (found, stats, ..) = cost(&disk, &snapshot, &query);
+        assert_eq!((found.len(), stats.index_pages_read, stats.bytes_read), (0, 0, 0), "{order:?}");
     }
 }
 
