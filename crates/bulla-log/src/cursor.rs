@@ -271,9 +271,9 @@ impl Cursor {
         let Some(page) = opened.pages().get(ordinal) else { return Ok(None) };
         let next = opened.pages().get(ordinal + 1);
         let end = next.map_or(opened.readable_end, |next| next.first.min(opened.readable_end));
-        let rest = self.rest.clone();
+        let rest_end = self.rest.end;
         let read = current.page(ordinal, &mut self.stats).and_then(|entries| {
-            let is_last_wanted = entries.last().is_some_and(|last| last.first < rest.end && end > rest.start);
+            let is_last_wanted = entries.last().is_some_and(|last| last.first < rest_end);
             let behind = match next.filter(|_| is_last_wanted) {
                 Some(_) => current.page(ordinal + 1, &mut self.stats)?.first().map(|entry| entry.offset),
                 None => None,
