@@ -132,6 +132,27 @@ fn a_range_of_positions_costs_its_own_frames_and_pages() {
     }
 }
 
+/// C2, of frames that share an entry of the index: the bodies of those that hold the range are looked at, no others.
+#[test]
+fn a_range_of_positions_within_an_entry_costs_its_own_frames() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options().frame_target_bytes(1));
+    for number in 0..9 {
+        log.append(&row(&[number; 100]), with(Durability::Buffered)).unwrap();
+    }
+    log.rotate().unwrap();
+    log.close().unwrap();
+    assert_eq!(pages(&disk, &segments(&disk)[0])[0].1.len(), 1);
+    let snapshot = snapshot_of(&disk);
+    for order in ORDERS {
+        for range in (1..10).flat_map(|from| (from + 1..=10).map(move |to| from..to)) {
+            let (found, stats, ..) = cost(&disk, &snapshot, &between(&range, order));
+            assert_eq!(found, range.clone().collect::<Vec<_>>(), "{order:?}, {range:?}");
+            assert_eq!(stats.frames_read, range.end - range.start, "{order:?}, {range:?}");
+        }
+    }
+}
+
 /// C2, of times, also where the query has one bound alone: what lies between the frames that are wanted is not read.
 #[test]
 fn a_range_of_times_costs_the_frames_that_meet_it() {
