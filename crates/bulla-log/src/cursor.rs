@@ -328,7 +328,10 @@ impl Cursor {
         .map(|(entry, (next, end_offset))| {
             let (positions, offsets) = (entry.first..next.min(end), entry.offset..end_offset.min(opened.data_end));
             match opened.hole_before(end_offset) {
-                Some(hole) if !hole.positions.is_empty() => Entry { positions, offsets, hole: Some(hole.bad.clone()) },
+                // The entry before a hole without bytes ends where the hole does, but is not the hole's.
+                Some(hole) if hole.positions.start == entry.first => {
+                    Entry { positions, offsets, hole: Some(hole.bad.clone()) }
+                }
                 // Bad bytes with no position among them lie between its frames and the next entry's.
                 Some(hole) => Entry { positions, offsets: offsets.start..hole.offsets.start, hole: None },
                 None => Entry { positions, offsets, hole: None },

@@ -476,3 +476,28 @@ fn a_file_in_the_middle_of_another_segment_hides_nothing() {
         }
     }
 }
+
+/// A frame cut out of a sealed segment, with every checksum put right, leaves positions without bytes: the hole begins
+/// and ends where the frames before it do. They were once taken for the hole, and what they hold was not read.
+#[test]
+fn a_frame_that_was_cut_out_hides_none_of_those_before_it() {
+    let (disk, log) = filled(3);
+    log.rotate().unwrap();
+    log.close().unwrap();
+    let path = segments(&disk)[0].clone();
+    let mut edited = bulla_testkit::Edited::parse(&disk.read_file(&path).unwrap());
+    let end = edited.frames.last().unwrap().0.base.0;
+    let (cut, _) = edited.frames.remove(2);
+    let lost = cut.base.0..cut.end().0;
+    let mut bytes = edited.bytes();
+    // Without its footer the segment is scanned.
+    *bytes.last_mut().unwrap() ^= 1;
+    disk.write_file(&path, &bytes).unwrap();
+    let snapshot = LogReader::open(&host(disk.clone()), dir()).unwrap().snapshot().unwrap();
+    for order in [Order::Ascending, Order::Descending] {
+        let (found, gaps) = with_gaps(&snapshot, order);
+        let found: Vec<_> = found.into_iter().filter(|position| *position < end).collect();
+        let kept: Vec<_> = (0..end).filter(|at| !lost.contains(at)).collect();
+        assert_eq!((found, gaps), (kept, vec![lost.clone()]), "{order:?}");
+    }
+}
