@@ -253,3 +253,16 @@ fn an_empty_file_before_a_later_segment_is_a_loss() {
     let snapshot = reader(disk).snapshot().unwrap();
     assert_eq!((snapshot.end(), snapshot.is_damaged()), (Position(3), false));
 }
+
+/// A closed log is not the end of it: the next writer appends in place of the close frame, and readers see that.
+#[test]
+fn a_reader_of_a_closed_log_sees_what_the_next_writer_appends() {
+    let (disk, log) = two_segments();
+    log.close().unwrap();
+    let reader = reader(disk.clone());
+    assert_eq!(ends(&reader.snapshot().unwrap()), (5, 5));
+    let log = open(&disk).unwrap();
+    append(&log, b"fourth");
+    assert_eq!(rows(&reader.snapshot().unwrap()), rows(&log.snapshot()));
+    assert_eq!(ends(&reader.snapshot().unwrap()), (6, 6));
+}
