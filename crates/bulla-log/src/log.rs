@@ -303,7 +303,7 @@ impl Drop for Inner {
     /// Best effort: what is still buffered reaches the kernel. Only `close` can say whether it did.
     fn drop(&mut self) {
         let writer = self.lock();
-        if matches!(writer.state, State::Open) && writer.pending_bytes() > 0 {
+        if matches!(writer.state, State::Open) {
             let end = writer.next;
             if let Err(error) = self.commit(writer, end, Durability::Flushed) {
                 tracing::error!(dir = %self.shared.dir.display(), %error, "buffered records were lost");

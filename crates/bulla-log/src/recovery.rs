@@ -324,7 +324,7 @@ fn quarantine(
     let mut digest = StreamDigest::quarantine();
     let mut buffer = vec![0; 64 << 10];
     let mut offset = bytes.start;
-    while offset < bytes.end {
+    loop {
         let len = buffer.len().min(usize::try_from(bytes.end - offset).unwrap_or(usize::MAX));
         let read = file.read_up_to(buffer.get_mut(..len).unwrap_or_default(), offset)?;
         let part = buffer.get(..read).unwrap_or_default();

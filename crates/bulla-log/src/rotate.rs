@@ -108,10 +108,9 @@ impl Inner {
     fn end_facts(&self, writer: &Writer) -> Result<EndFacts, LogError> {
         let mut tree = self.tree();
         let snapshot = self.snapshot();
-        if tree.hasher.next() < snapshot.end() {
-            catch_up(&snapshot, &mut tree.hasher, snapshot.end())?;
-            tree.keep_durable();
-        }
+        // Everything is durable by now. Records of an earlier life are hashed here if nobody asked for a head before.
+        catch_up(&snapshot, &mut tree.hasher, snapshot.end())?;
+        tree.keep_durable();
         let mut column = StreamDigest::index_column();
         let mut bytes = Vec::new();
         for entry in writer.active.iter().flat_map(|active| active.extent.entries()) {
@@ -121,8 +120,8 @@ impl Inner {
         }
         Ok(EndFacts {
             epoch: writer.epoch,
-            floor: writer.floor,
-            prune: writer.prune,
+            floor: writer.header.floor,
+            prune: writer.header.prune,
             index_digest: column.finish().0,
             root: tree.durable.root().0,
             frontier: tree.durable.to_bytes(),
@@ -172,8 +171,6 @@ impl Inner {
         let header = SegmentHeader {
             number: next_number(dir, writer.header.number)?,
             base: writer.next,
-            floor: writer.floor,
-            prune: writer.prune,
             epoch: writer.epoch,
             root: frontier.root().0,
             frontier: frontier.to_bytes(),

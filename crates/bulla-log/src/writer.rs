@@ -65,12 +65,10 @@ pub(crate) struct Group {
 pub(crate) struct Writer {
     pub(crate) state: State,
     pub(crate) active: Option<Active>,
-    /// The header of the newest segment.
+    /// The header of the newest segment: where the log's floor is, too.
     pub(crate) header: SegmentHeader,
     pub(crate) sealed: Arc<[Arc<Sealed>]>,
     pub(crate) epoch: Epoch,
-    pub(crate) floor: Position,
-    pub(crate) prune: Option<Position>,
     pub(crate) next: Position,
     pub(crate) written_end: Position,
     pub(crate) durable_end: Position,
@@ -107,15 +105,12 @@ impl Writer {
         epoch: Epoch,
         end: Position,
     ) -> Self {
-        let (floor, prune) = (header.floor, header.prune);
         let mut writer = Self {
             state: State::Open,
             active: None,
             header,
             sealed,
             epoch,
-            floor,
-            prune,
             next: end,
             written_end: end,
             durable_end: end,
@@ -204,7 +199,7 @@ impl Writer {
         for (index, record) in records.iter().enumerate() {
             let is_last = index + 1 == records.len();
             // A record that fills a frame by itself, or a batch that may not fit, begins a new one.
-            if self.builder.record_count() > 0 && (record.payload.len() >= frame_target || (is_batch && index == 0)) {
+            if record.payload.len() >= frame_target || (is_batch && index == 0) {
                 self.finish_frame(index > 0);
             }
             self.builder.push(record);
@@ -347,7 +342,7 @@ impl Writer {
             shared: Arc::clone(shared),
             sealed: Arc::clone(&self.sealed),
             active,
-            floor: self.floor,
+            floor: self.header.floor,
             end: self.written_end,
             durable_end: self.durable_end,
             lost: None,
