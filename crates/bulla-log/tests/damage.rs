@@ -8,10 +8,11 @@ use bulla_log::{Durability, Item, Log, LogError, LogReader, Order, Query, Snapsh
 use bulla_vfs::MemVfs;
 use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, Position, Time};
 use common::{
-    ID, create, dir, disk_of, edit, files, host, open, open_for_reading, options, remove, row, rows, segments, with,
+    ID, create, dir, disk_of, edit, files, frames, host, open, open_for_reading, options, remove, row, rows, segments,
+    with,
 };
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A log with `count` durable records of 200 bytes; its segments hold 15 or so.
 fn filled(count: usize) -> (MemVfs, Log) {
@@ -25,18 +26,6 @@ fn filled(count: usize) -> (MemVfs, Log) {
 
 fn copy(disk: &MemVfs) -> MemVfs {
     disk_of(&files(disk))
-}
-
-/// The frames of a segment, by offset.
-fn frames(disk: &MemVfs, path: &Path) -> Vec<(u64, FrameHeader)> {
-    let segment = open_for_reading(disk, path);
-    let bytes = disk.read_file(path).unwrap();
-    let (mut found, mut offset) = (Vec::new(), segment.frames_offset());
-    while let Ok(header) = FrameHeader::decode(&bytes[offset as usize..], segment.seed(), offset) {
-        found.push((offset, header.clone()));
-        offset += header.frame_len();
-    }
-    found
 }
 
 /// What a cursor that steps over damage yields: positions of records, and gaps.

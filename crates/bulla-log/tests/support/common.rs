@@ -3,7 +3,7 @@
 
 use bulla_log::{AppendOptions, Durability, Item, Log, LogError, LogOptions, NewRow, Query, Snapshot};
 use bulla_vfs::{Host, ManualClock, MemVfs, OpenMode, SeededRandom, Vfs};
-use bulla_wire::{Kind, LogId, Position, SchemaId, Time};
+use bulla_wire::{FrameHeader, Kind, LogId, Position, SchemaId, Time};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -131,4 +131,16 @@ pub(crate) fn remove(disk: &MemVfs, path: &Path) {
 
 pub(crate) fn open_for_reading(disk: &MemVfs, path: &Path) -> bulla_segment::SegmentFile {
     bulla_segment::SegmentFile::open(&host(disk.clone()), path, OpenMode::Read).unwrap()
+}
+
+/// The frames of a segment, by offset.
+pub(crate) fn frames(disk: &MemVfs, path: &Path) -> Vec<(u64, FrameHeader)> {
+    let segment = open_for_reading(disk, path);
+    let bytes = disk.read_file(path).unwrap();
+    let (mut found, mut offset) = (Vec::new(), segment.frames_offset());
+    while let Ok(header) = FrameHeader::decode(&bytes[usize::try_from(offset).unwrap()..], segment.seed(), offset) {
+        found.push((offset, header.clone()));
+        offset += header.frame_len();
+    }
+    found
 }
