@@ -4,12 +4,13 @@
 #[path = "support/common.rs"]
 mod common;
 
+use bulla_chain::{Recovery, StreamDigest};
 use bulla_log::{Durability, Item, Log, LogError, LogReader, Order, Query, Snapshot, TailKind};
 use bulla_vfs::MemVfs;
-use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, Position, Time};
+use bulla_wire::{FRAME_HEADER_LEN, FrameHeader, Kind, Position, Time};
 use common::{
-    ID, create, dir, disk_of, edit, files, frames, host, open, open_for_reading, options, remove, row, rows, segments,
-    with,
+    ID, all, create, dir, disk_of, edit, files, frames, host, open, open_for_reading, options, remove, row, rows,
+    segments, with,
 };
 use std::ops::Range;
 use std::path::PathBuf;
@@ -231,7 +232,7 @@ fn an_older_segment_that_ends_otherwise_refuses() {
     }
 }
 
-/// A torn tail of any length is set aside byte by byte as it was.
+/// A torn tail of any length is set aside byte by byte as it was, and the record of it says so.
 #[test]
 fn a_long_torn_tail_is_set_aside_whole() {
     let (disk, log) = filled(5);
@@ -248,6 +249,11 @@ fn a_long_torn_tail_is_set_aside_whole() {
     let report = log.recovery();
     assert_eq!((report.tail, report.quarantined_bytes), (TailKind::Torn, 200_000));
     assert!(disk.read_file(report.quarantine.as_ref().unwrap()).unwrap() == torn);
+    let (_, _, record) = all(&log.snapshot()).into_iter().rfind(|(_, kind, _)| *kind == Kind::RECOVERY).unwrap();
+    let record = Recovery::decode(&record).unwrap();
+    let mut digest = StreamDigest::quarantine();
+    digest.update(&torn);
+    assert_eq!((record.quarantined_bytes, record.quarantine), (200_000, Some(digest.finish())));
 }
 
 /// An error says where the proof comes from: whoever was told more than the file says looks elsewhere for the rest.

@@ -4,12 +4,16 @@
 #[path = "support/common.rs"]
 mod common;
 
-use bulla_chain::Seal;
+use bulla_chain::{Predecessor, Seal, TreeHead};
 use bulla_log::{AppendOptions, Durability, Item, Log, LogError, LogOptions, NewRow, Query, TailKind};
+use bulla_testkit::{CountingVfs, Edited};
 use bulla_vfs::MemVfs;
-use bulla_wire::{Content, Epoch, FrameHeader, Kind, Position, SchemaId, Time};
-use common::{ID, all, create, dir, files, host, open, open_for_reading, options, row, rows, segments, with};
+use bulla_wire::{Content, Epoch, FrameHeader, Kind, LogId, Position, SchemaId, Time};
+use common::{ID, all, create, dir, files, host, open, open_for_reading, options, remove, row, rows, segments, with};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn records_of_an_erasable_log_have_salts_of_their_own() {
@@ -325,4 +329,118 @@ fn a_rotation_is_no_conflict_for_the_call_that_brings_it_about() {
         expected = Position(position.0 + 1);
     }
     assert!(log.rotations() > 3);
+}
+
+/// The limits of the texts are the longest that are taken, and what a log was created with is in its genesis.
+#[test]
+fn a_genesis_says_what_the_log_was_created_with() {
+    let predecessor = |len| Predecessor { log: LogId([3; 16]), head: TreeHead::EMPTY, reason: "r".repeat(len) };
+    let create = |origin: usize, reason: usize| {
+        let options = LogOptions::new().origin("o".repeat(origin)).predecessor(predecessor(reason));
+        Log::create(&host(MemVfs::new()), dir(), ID, &options)
+    };
+    let genesis = create(1024, 4096).unwrap().genesis().unwrap();
+    assert_eq!((genesis.log, genesis.origin), (ID, "o".repeat(1024)));
+    assert_eq!(genesis.predecessor, Some(predecessor(4096)));
+    for (origin, reason, refused) in [(1025, 0, "origin in bytes"), (0, 4097, "reason in bytes")] {
+        let error = create(origin, reason).unwrap_err();
+        assert!(matches!(error, LogError::TooLarge { what, .. } if what == refused), "{error:?}");
+    }
+}
+
+/// A seal carries the journal's head, unless the journal has no record that one could hold against the log.
+#[test]
+fn seals_carry_the_head_of_a_journal_that_holds_something() {
+    let head = |size| TreeHead { size, ..TreeHead::EMPTY };
+    for (given, carried) in [(None, None), (Some(head(0)), None), (Some(head(1)), Some(head(1)))] {
+        let log = create(MemVfs::new(), &options().journal_head(Arc::new(move || given)));
+        log.append(&row(b"one"), with(Durability::Durable)).unwrap();
+        log.rotate().unwrap();
+        let (_, kind, seal) = all(&log.snapshot()).pop().unwrap();
+        assert_eq!((kind, Seal::decode(&seal).unwrap().journal), (Kind::SEAL, carried));
+    }
+}
+
+/// Whoever waits for more is woken by what became durable and by the end of it all, and by nothing else.
+#[test]
+fn the_signal_tells_of_durable_records_and_of_the_end() {
+    for ends_well in [true, false] {
+        let is_allowed = Arc::new(AtomicBool::new(true));
+        let guard = {
+            let is_allowed = Arc::clone(&is_allowed);
+            move || if is_allowed.load(Ordering::Relaxed) { Ok(()) } else { Err(ErrorKind::Other.into()) }
+        };
+        let log = create(MemVfs::new(), &options().guard(Arc::new(guard)));
+        let signal = log.signal();
+        let seen = signal.current();
+        log.append(&row(b"buffered"), with(Durability::Buffered)).unwrap();
+        assert!(rows(&log.snapshot()).is_empty());
+        assert!(!log.maintain().unwrap(), "one step is all there is to do");
+        assert_eq!(rows(&log.snapshot()).len(), 1, "what was buffered is with the kernel");
+        assert_eq!(signal.current(), seen, "and not durable");
+        log.sync().unwrap();
+        assert_ne!(signal.current(), seen);
+        let seen = signal.current();
+        log.sync().unwrap();
+        assert_eq!(signal.current(), seen, "nothing more became durable");
+        is_allowed.store(ends_well, Ordering::Relaxed);
+        assert_eq!(log.close().is_ok(), ends_well);
+        assert_ne!(signal.current(), seen);
+    }
+}
+
+/// After an unclean end the first head costs a walk through the active segment, and the next one nothing. It is of what is
+/// durable, although more was hashed with the record that was only flushed.
+#[test]
+fn a_head_after_an_unclean_end_is_hashed_once_and_is_of_what_is_durable() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    log.append_batch(&[row(b"one"), row(b"two")], with(Durability::Durable)).unwrap();
+    let head = log.head().unwrap();
+    drop(log);
+    let counting = CountingVfs::new(Arc::new(disk));
+    let log = Log::open(&host(counting.clone()), dir(), &options()).unwrap();
+    let reads = || counting.take().values().map(|counts| counts.reads).sum::<u64>();
+    reads();
+    assert_eq!((log.head().unwrap(), reads() > 0), (head, true));
+    assert_eq!((log.head().unwrap(), reads()), (head, 0));
+    drop(log);
+    let log = Log::open(&host(counting.clone()), dir(), &options()).unwrap();
+    log.append(&row(b"flushed"), with(Durability::Flushed)).unwrap();
+    assert_eq!((log.head().unwrap(), log.durable_end().0), (head, head.size));
+    log.sync().unwrap();
+    assert_eq!(log.head().unwrap(), log.snapshot().head_at(log.next_position()).unwrap());
+}
+
+/// A log whose beginning was pruned begins at its floor, and every later segment says so.
+#[test]
+fn a_pruned_log_keeps_its_floor() {
+    let disk = MemVfs::new();
+    let log = create(disk.clone(), &options());
+    log.append(&row(b"pruned"), with(Durability::Durable)).unwrap();
+    log.rotate().unwrap();
+    log.append(&row(b"kept"), with(Durability::Durable)).unwrap();
+    log.close().unwrap();
+    let paths = segments(&disk);
+    let mut edited = Edited::parse(&disk.read_file(&paths[1]).unwrap());
+    let floor = edited.header.base;
+    (edited.header.floor, edited.header.prune) = (floor, Some(floor));
+    edited.edit_footer(|footer| (footer.floor, footer.prune) = (floor, Some(floor)));
+    disk.write_file(&paths[1], &edited.bytes()).unwrap();
+    remove(&disk, &paths[0]);
+
+    let log = open(&disk).unwrap();
+    log.append(&row(b"next"), with(Durability::Durable)).unwrap();
+    log.rotate().unwrap();
+    let snapshot = log.snapshot();
+    assert_eq!((log.floor(), snapshot.floor()), (floor, floor));
+    assert!(snapshot.get(Position(floor.0 - 1), |_| ()).unwrap_err().is_pruned());
+    assert_eq!(rows(&snapshot).into_iter().map(|(_, payload)| payload).collect::<Vec<_>>(), [&b"kept"[..], b"next"]);
+    log.close().unwrap();
+    for path in segments(&disk) {
+        let segment = open_for_reading(&disk, &path);
+        let footer = segment.read_summary().unwrap().unwrap().footer;
+        assert_eq!((segment.header().floor, segment.header().prune), (floor, Some(floor)));
+        assert_eq!((footer.floor, footer.prune), (floor, Some(floor)));
+    }
 }

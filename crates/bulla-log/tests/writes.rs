@@ -1,4 +1,5 @@
-//! What the writer brings to the disk: with which calls, how many of them, and where frames begin and end.
+//! What the writer and recovery bring to the disk: with which calls, how many of them, where frames begin and end, and
+//! which call was it that failed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::large_stack_arrays)]
 
 #[path = "support/common.rs"]
@@ -6,12 +7,16 @@ mod common;
 #[path = "support/faulty.rs"]
 mod faulty;
 
-use bulla_log::{Durability, Log, LogOptions, Outcome};
+use bulla_log::{Durability, Log, LogError, LogOptions, Outcome, TailKind};
 use bulla_segment::Tail;
+use bulla_testkit::{Call, Harm, SimDisk};
 use bulla_vfs::MemVfs;
 use bulla_wire::Role;
-use common::{create, frames, open_for_reading, options, row, segments, with};
-use faulty::{Faulty, Operation};
+use common::{ID, create, dir, disk_of, edit, files, frames, host, open_for_reading, options, row, segments, with};
+use faulty::{Fault, Faulty, Operation};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 const AHEAD: usize = 256 << 10;
@@ -198,5 +203,97 @@ fn a_segment_is_filled_to_its_size_and_not_beyond() {
         let end = Tail::scan(&open_for_reading(&disk, &path)).unwrap().extent.end_offset as usize;
         append(&log, &vec![7; LARGEST - end - 16 + beyond], Durability::Durable);
         assert_eq!(log.rotations(), beyond as u64);
+    }
+}
+
+/// Whoever lost the lock writes no end: the guard is asked before a segment is sealed and before a log is closed, and its
+/// refusal is final.
+#[test]
+fn nothing_is_sealed_or_closed_that_the_guard_refuses() {
+    let (asked, is_allowed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(true)));
+    let options = options().guard({
+        let (asked, is_allowed) = (Arc::clone(&asked), Arc::clone(&is_allowed));
+        Arc::new(move || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            if is_allowed.load(Ordering::Relaxed) { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) }
+        })
+    });
+    for end in [Log::rotate, Log::close] {
+        for allowed in [true, false] {
+            is_allowed.store(true, Ordering::Relaxed);
+            let faulty = Faulty::new(MemVfs::new());
+            let log = create(faulty.clone(), &options);
+            append(&log, b"row", Durability::Durable);
+            assert_eq!(asked.swap(0, Ordering::Relaxed), 0, "an append asks nothing");
+            is_allowed.store(allowed, Ordering::Relaxed);
+            let before = faulty.done().len();
+            let ended = end(&log);
+            assert_eq!((ended.is_ok(), log.is_poisoned()), (allowed, !allowed), "{ended:?}");
+            assert_eq!((faulty.done().len() > before, asked.swap(0, Ordering::Relaxed)), (allowed, 1));
+        }
+    }
+}
+
+fn assert_io(error: &LogError, path: &Path, kind: ErrorKind) {
+    let LogError::Io { source, .. } = error else { panic!("{error:?}") };
+    assert_eq!((error.path(), source.kind()), (Some(path), kind));
+}
+
+/// The error that the disk gave is told, of the path it was about.
+#[test]
+fn a_directory_that_cannot_be_made_is_named() {
+    let faulty = Faulty::new(MemVfs::new());
+    faulty.set_fault(Some(Fault { at: 0, kind: ErrorKind::PermissionDenied, for_good: false, quarters_written: 0 }));
+    let error = Log::create(&host(faulty.clone()), dir(), ID, &options()).unwrap_err();
+    assert_io(&error, dir(), ErrorKind::PermissionDenied);
+    assert!(faulty.done().is_empty());
+}
+
+/// The same when a torn tail cannot be set aside, and the tail is left as it was for the next opening.
+#[test]
+fn a_quarantine_that_cannot_be_made_is_named() {
+    let torn = MemVfs::new();
+    append(&create(torn.clone(), &options()), b"row", Durability::Durable);
+    let path = segments(&torn)[0].clone();
+    let end = Tail::scan(&open_for_reading(&torn, &path)).unwrap().extent.end_offset as usize;
+    edit(&torn, &path, |bytes| {
+        bytes.truncate(end);
+        bytes.extend([7; 100]);
+    });
+    let open = |faulty: &Faulty| Log::open(&host(faulty.clone()), dir(), &options());
+    let whole = Faulty::new(disk_of(&files(&torn)));
+    assert_eq!(open(&whole).unwrap().recovery().tail, TailKind::Torn);
+    let mut made = 0;
+    for (at, operation) in (0..).zip(whole.done()) {
+        let (Operation::CreateDir(path) | Operation::Create(path)) = operation else { continue };
+        made += 1;
+        let faulty = Faulty::new(disk_of(&files(&torn)));
+        let kind = ErrorKind::PermissionDenied;
+        faulty.set_fault(Some(Fault { at, kind, for_good: false, quarters_written: 0 }));
+        assert_io(&open(&faulty).unwrap_err(), &path, kind);
+        let segment = &segments(&torn)[0];
+        assert_eq!(faulty.disk.read_file(segment).unwrap(), torn.read_file(segment).unwrap());
+        assert_eq!(open(&faulty).unwrap().recovery().tail, TailKind::Torn);
+    }
+    assert_eq!(made, 2, "the directory and the file");
+}
+
+/// A quarantine that cannot be looked into may hold what no record names yet: that is no reason to go on without.
+#[test]
+fn a_quarantine_that_cannot_be_listed_stops_an_opening() {
+    let disk = SimDisk::new(1);
+    append(&create(disk.clone(), &options()), b"row", Durability::Durable);
+    let open = |disk: &SimDisk| Log::open(&host(disk.clone()), dir(), &options());
+    let image = disk.seen();
+    let whole = SimDisk::of(1, &image);
+    open(&whole).unwrap();
+    let lists: Vec<_> = (0..).zip(whole.calls()).filter(|(_, call)| *call == Call::List).map(|(at, _)| at).collect();
+    assert_eq!(lists.len(), 2, "of the log and of its quarantine");
+    for (at, path) in lists.into_iter().zip([dir().to_owned(), dir().join("quarantine")]) {
+        let disk = SimDisk::of(1, &image);
+        disk.set_fault(Some(bulla_testkit::Fault { at, harm: Harm::Io, for_good: false }));
+        let error = open(&disk).unwrap_err();
+        assert_eq!(error.path(), Some(&*path), "{error:?}");
+        assert!(matches!(error, LogError::Io { action: "list", .. }), "{error:?}");
     }
 }
