@@ -254,6 +254,7 @@ mod tests {
         let lost = Position(3)..Position(9);
         let io = |action, kind: ErrorKind| LogError::Io { action, path: segment(), source: kind.into() };
         let inner = |action, kind: ErrorKind| SegmentError::Io { action, path: segment(), source: kind.into() };
+        let engine_record = |source| LogError::EngineRecord { dir: dir(), position: Position(6), source };
         let head = TreeHead::EMPTY;
         vec![
             (damaged(magic()).into(), &["damage"], Some("/log/0.seg"), Some(5), Some(8)),
@@ -290,6 +291,8 @@ mod tests {
                 Some(4),
                 None,
             ),
+            (engine_record(EngineRecordError::Short { field: "log" }), &["damage"], Some("/log"), Some(6), None),
+            (engine_record(EngineRecordError::Version { found: 99 }), &["newer"], Some("/log"), Some(6), None),
             (LogError::NotFound { dir: dir() }, &["missing"], Some("/log"), None, None),
             (LogError::Mismatch { dir: dir(), what: String::new() }, &["damage"], Some("/log"), None, None),
             (
