@@ -14,7 +14,6 @@ use bulla_torture::script::{Place, Runner, Step};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// Distinct images that a quick run makes.
 const IMAGES_LEAST: u64 = 200_000;
@@ -224,10 +223,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
     };
     torture.round(workloads(plan.seed));
     for seed in plan.seed.. {
-        let is_enough = match plan.extent {
-            Extent::Quick => torture.counts.images.load(Ordering::Relaxed) >= IMAGES_LEAST,
-            Extent::Full { until } => Instant::now() >= until,
-        };
+        let is_enough = plan.is_enough(torture.counts.images.load(Ordering::Relaxed), IMAGES_LEAST);
         if is_enough || torture.is_failed() {
             break;
         }

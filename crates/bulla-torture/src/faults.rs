@@ -8,7 +8,7 @@
 //!   failed sync dropped, and not after a power cut.
 //! - F3. Once the cause is gone and the log is open again, it takes records, and they last.
 
-use crate::plan::{Extent, Plan};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::work;
 use bulla_log::Durability::{Buffered, Durable, Flushed};
@@ -17,7 +17,6 @@ use bulla_torture::examine::{Depth, examine, host_on};
 use bulla_torture::script::{Place, Runner, Step, Wrong};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Injected errors that a quick run makes.
 const ERRORS_LEAST: u64 = 50_000;
@@ -87,11 +86,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
             let steps: Vec<_> = (0..8).map(|_| Step::draw(&mut random, tables)).collect();
             harness.every_call(place, &steps, seed);
         }
-        let is_enough = match plan.extent {
-            Extent::Quick => harness.errors.load(Ordering::Relaxed) >= ERRORS_LEAST,
-            Extent::Full { until } => Instant::now() >= until,
-        };
-        if is_enough {
+        if plan.is_enough(harness.errors.load(Ordering::Relaxed), ERRORS_LEAST) {
             break;
         }
     }

@@ -6,7 +6,7 @@
 //!   acknowledged without somebody saying so: opening, reading or verification. Only what nothing
 //!   on the disk proves any more may pass for a torn write.
 
-use crate::plan::{Extent, Plan};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::work;
 use bulla_log::Durability::{Buffered, Durable, Flushed};
@@ -15,7 +15,6 @@ use bulla_torture::examine::host_on;
 use bulla_torture::script::{Place, Runner, Step};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Lies of a quick run.
 const LIES_LEAST: u64 = 2_000;
@@ -63,11 +62,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
                 }
             });
         }
-        let is_enough = match plan.extent {
-            Extent::Quick => lies.load(Ordering::Relaxed) >= LIES_LEAST,
-            Extent::Full { until } => Instant::now() >= until,
-        };
-        if is_enough {
+        if plan.is_enough(lies.load(Ordering::Relaxed), LIES_LEAST) {
             break;
         }
     }

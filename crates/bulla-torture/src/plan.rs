@@ -6,7 +6,7 @@ pub(crate) const USAGE: &str = "\
 usage: torture (--quick | --full MINUTES) [--only NAME] [--seed N] [--case NAME]
 
   --quick          every harness once, with its least counts: at most five minutes on two cores
-  --full MINUTES   as long as asked, in equal shares, with one seed after another
+  --full MINUTES   as long as asked, in equal shares, with one seed after another; never less than the least counts
   --only NAME      one harness alone
   --seed N         what decides everything; 1 unless given
   --case NAME      one case alone, as a failure names it, of the harnesses whose cases have names";
@@ -71,6 +71,15 @@ impl Plan {
         Self { extent, ..self.clone() }
     }
 
+    /// Whether a harness that has done `count` of what it does, of which `least` are wanted, has done enough.
+    pub(crate) fn is_enough(&self, count: u64, least: u64) -> bool {
+        let is_over = match self.extent {
+            Extent::Quick => true,
+            Extent::Full { until } => Instant::now() >= until,
+        };
+        is_over && count >= least
+    }
+
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_deref().is_none_or(|only| only == name)
     }
@@ -95,6 +104,15 @@ mod tests {
         let left = until.saturating_duration_since(Instant::now());
         assert!((290..=300).contains(&left.as_secs()), "{left:?}");
         assert_eq!(parse("--quick").unwrap().share(2).extent, Extent::Quick);
+    }
+
+    /// A run that was given too little time for its counts would fail for that alone.
+    #[test]
+    fn enough_is_the_least_count_and_the_time() {
+        let (quick, over, long) = (parse("--quick").unwrap(), parse("--full 0").unwrap(), parse("--full 10").unwrap());
+        for (count, least, expected) in [(9, 10, [false, false, false]), (10, 10, [true, true, false])] {
+            assert_eq!([&quick, &over, &long].map(|plan| plan.is_enough(count, least)), expected, "{count} of {least}");
+        }
     }
 
     #[test]

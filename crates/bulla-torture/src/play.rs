@@ -1,6 +1,6 @@
 //! Plays against the model: drawn ones, and every short one there is with a crash behind it.
 
-use crate::plan::{Extent, Plan};
+use crate::plan::Plan;
 use crate::report::Report;
 use crate::work;
 use bulla_log::Durability::{Buffered, Durable, Flushed};
@@ -10,7 +10,6 @@ use bulla_torture::model::{Op, Played, play};
 use bulla_torture::script::{Place, Runner, Step, Wrong};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 /// Drawn plays of a quick run.
 const PLAYS_LEAST: u64 = 4_000;
@@ -62,10 +61,7 @@ pub(crate) fn run(plan: &Plan) -> Report {
         return report.into_inner().expect("BUG: a worker panicked");
     }
     let first = plan.seed.wrapping_mul(1 << 32);
-    match plan.extent {
-        Extent::Quick => work::spread(first..first + PLAYS_LEAST, draw),
-        Extent::Full { until } => work::spread((first..).take_while(|_| Instant::now() < until), draw),
-    }
+    work::spread((first..).take_while(|seed| !plan.is_enough(seed - first, PLAYS_LEAST)), draw);
     let images = AtomicU64::new(0);
     let count = every_short_play(&images, &report);
     let total = total.into_inner().expect("BUG: a worker panicked");
