@@ -91,19 +91,13 @@ impl FromStr for Authority {
         if !field(7, "", "the end")?.is_empty() || lines.next().is_some() {
             return Err(error(7, "the end"));
         }
-        let log = log_id(log).ok_or(error(2, "a log"))?;
+        let log = LogId::from_hex(log).ok_or(error(2, "a log"))?;
         let size = plain_number(size).ok_or(error(3, "a size"))?;
         let root = digest_from_base64(root).ok_or(error(4, "a root"))?;
         let kind = plain_number(kind).and_then(|kind| kind.try_into().ok()).map(Kind).ok_or(error(5, "a kind"))?;
         let action = digest_from_base64(action).ok_or(error(6, "an action"))?;
         Ok(Self { log, head: TreeHead { size, root }, kind, action })
     }
-}
-
-/// 32 lower-case hex digits, as a log's id is shown.
-fn log_id(text: &str) -> Option<LogId> {
-    let id = data_encoding::HEXLOWER.decode(text.as_bytes()).ok()?;
-    id.try_into().ok().map(LogId)
 }
 
 #[cfg(test)]

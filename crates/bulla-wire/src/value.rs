@@ -79,6 +79,16 @@ impl Default for TimeBounds {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(pub [u8; 16]);
 
+impl LogId {
+    /// The id that is shown as `text`; `None` for any other text, upper case and signs included.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        // `from_str_radix` would take a sign or upper case as well.
+        let id = Self(u128::from_str_radix(text, 16).ok()?.to_be_bytes());
+        (id.to_string() == text).then_some(id)
+    }
+}
+
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -174,6 +184,18 @@ mod tests {
         assert_eq!(format!("{} {:03}", SegmentNumber(17), SegmentNumber(3)), "17 003");
         let log = LogId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xa, 0xb, 0xc, 0xd, 0xe, 0xff]);
         assert_eq!(log.to_string(), "000102030405060708090a0b0c0d0eff");
+        assert_eq!(LogId::from_hex("000102030405060708090a0b0c0d0eff"), Some(log));
+        for other in [
+            "",
+            "000102030405060708090A0B0C0D0EFF",
+            "+00102030405060708090a0b0c0d0eff",
+            "0102030405060708090a0b0c0d0eff",
+            "0000102030405060708090a0b0c0d0eff",
+            "000102030405060708090a0b0c0d0efg",
+            "é00102030405060708090a0b0c0d0ef",
+        ] {
+            assert_eq!(LogId::from_hex(other), None, "{other}");
+        }
     }
 
     #[test]
