@@ -20,7 +20,7 @@ pub(crate) fn run() -> Outcome {
         fs::remove_dir_all(&export).map_err(|error| format!("cannot remove {}: {error}", export.display()))?;
     }
     fs::create_dir_all(&folder).map_err(|error| format!("cannot create {}: {error}", folder.display()))?;
-    let export = text(&export)?;
+    let export = shell::text(&export)?;
     shell::cargo(
         &["run", "--package", "bulla-chain", "--features", "ed25519", "--example", "export", "--", export],
         &[],
@@ -33,7 +33,7 @@ pub(crate) fn run() -> Outcome {
 fn python(folder: &Path, export: &str) -> Outcome {
     let venv = folder.join("venv");
     let program = venv.join("bin/python");
-    let (venv, program) = (text(&venv)?, text(&program)?);
+    let (venv, program) = (shell::text(&venv)?, shell::text(&program)?);
     let has_packages = || shell::is_installed(program, &["-c", "import cryptography, pymerkle, sigstore"]);
     if !has_packages() {
         println!("installing pymerkle, sigstore and cryptography from the Python registry");
@@ -64,12 +64,8 @@ fn go(folder: &Path, export: &str) -> Outcome {
         }
     }
     let cache = folder.join("go");
-    let env = [("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOCACHE", text(&cache)?)];
+    let env = [("GO111MODULE", "off"), ("GOPATH", GO_PATH), ("GOCACHE", shell::text(&cache)?)];
     shell::run("go", &["run", "xtask/interop/check.go", export], &env)?;
     let (proof, key) = (format!("{export}/by-go.tlog-proof"), format!("{export}/key.pub"));
     shell::cargo(&["run", "--package", "bulla-cli", "--", "check", &proof, "--key", &key, "--origin", ORIGIN], &[])
-}
-
-fn text(path: &Path) -> Result<&str, String> {
-    path.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", path.display()))
 }

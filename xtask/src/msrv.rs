@@ -11,7 +11,7 @@ pub(crate) fn run() -> Outcome {
     }
     // A folder of its own, so that two compilers do not wait for each other's lock.
     let folder = shell::target_dir().join("msrv");
-    let folder = folder.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", folder.display()))?;
+    let folder = shell::text(&folder)?;
     let toolchain = format!("+{TOOLCHAIN}");
     let check = ["check", "--workspace", "--all-targets", "--all-features", "--locked", "--target-dir", folder];
     shell::cargo(&[&[toolchain.as_str()][..], &check].concat(), &[])

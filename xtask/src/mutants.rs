@@ -49,7 +49,7 @@ fn diff(base: &str) -> Outcome {
     }
     let file = shell::target_dir().join("mutants.diff");
     fs::write(&file, output.stdout).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
-    let file = file.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", file.display()))?;
+    let file = shell::text(&file)?;
     test(&["--in-diff", file])
 }
 
@@ -58,7 +58,7 @@ fn test(which: &[&str]) -> Outcome {
         shell::cargo(&["install", "--locked", "--debug", "cargo-mutants"], &[])?;
     }
     let folder = shell::target_dir();
-    let folder = folder.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", folder.display()))?;
+    let folder = shell::text(&folder)?;
     let mut args = vec!["mutants", "--no-shuffle", "--output", folder];
     for package in PACKAGES {
         args.extend(["--package", package]);

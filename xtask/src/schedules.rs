@@ -17,7 +17,7 @@ pub(crate) fn shuttle() -> Outcome {
 
 fn run(checker: &str, targets: &[&str]) -> Outcome {
     let folder = shell::target_dir().join(checker);
-    let folder = folder.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", folder.display()))?;
+    let folder = shell::text(&folder)?;
     // Optimised, since it counts in thousands, and with every assertion left in.
     let mut args = vec!["test", "--profile", "torture", "--package", "bulla-log", "--target-dir", folder];
     args.extend(targets);

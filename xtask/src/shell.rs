@@ -16,6 +16,11 @@ pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
+/// A path as an argument.
+pub(crate) fn text(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| format!("the path {} is not valid UTF-8", path.display()))
+}
+
 /// Runs `cargo` with `args`, and with `env` added to the environment.
 pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> Outcome {
     run("cargo", args, env)
