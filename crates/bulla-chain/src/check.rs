@@ -112,8 +112,7 @@ pub fn check_proof(text: &[u8], expected: &Expected<'_>) -> Result<Proven, Check
 
 fn included(text: &InclusionText, expected: &Expected<'_>) -> Result<Proven, CheckError> {
     let signed = signed(&text.checkpoint, expected)?;
-    let bytes = text.extra.len() as u64;
-    let (bytes, salt) = text.extra.split_first_chunk::<{ Entry::LEN }>().ok_or(CheckError::Extra { bytes })?;
+    let (bytes, salt) = text.extra.split_first_chunk::<{ Entry::LEN }>().ok_or_else(|| extra(text))?;
     let entry = Entry::decode(bytes)?;
     let salt = match salt {
         [] => None,

@@ -197,7 +197,7 @@ impl fmt::Display for NoteSignature {
     }
 }
 
-/// Whether all of `line` is what a signature line begins with: what tells text and signatures apart.
+/// Whether `line` begins as a signature does, which is what tells signatures from another text.
 pub(crate) fn is_signature_line(line: &str) -> bool {
     line.starts_with(MARK)
 }

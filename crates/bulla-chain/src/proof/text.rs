@@ -122,7 +122,7 @@ impl ShownCheckpoint {
     /// Reads a note, or the text alone where nobody signed.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofTextError> {
         let mut blocks = Blocks::of(bytes)?;
-        let shown = blocks.checkpoint()?.ok_or(ProofTextError::Checkpoints { expected: 1 })?;
+        let shown = blocks.checkpoint(1)?;
         blocks.end(1)?;
         Ok(shown)
     }
@@ -156,7 +156,7 @@ impl InclusionText {
         let index = line.and_then(|line| line.strip_prefix("index ")).and_then(plain_number);
         let index = index.ok_or(ProofTextError::Line { line: number, expected: "an index" })?;
         let hashes = hashes(number + 1, lines)?;
-        let checkpoint = blocks.checkpoint()?.ok_or(ProofTextError::Checkpoints { expected: 1 })?;
+        let checkpoint = blocks.checkpoint(1)?;
         blocks.end(1)?;
         Ok(Self { extra, proof: InclusionProof { index, hashes }, checkpoint })
     }
@@ -185,8 +185,8 @@ impl ConsistencyText {
             return Err(ProofTextError::Kind);
         }
         let hashes = hashes(2, lines)?;
-        let old = blocks.checkpoint()?.ok_or(ProofTextError::Checkpoints { expected: 2 })?;
-        let new = blocks.checkpoint()?.ok_or(ProofTextError::Checkpoints { expected: 2 })?;
+        let old = blocks.checkpoint(2)?;
+        let new = blocks.checkpoint(2)?;
         blocks.end(2)?;
         Ok(Self { proof: ConsistencyProof { hashes }, old, new })
     }
@@ -207,7 +207,7 @@ impl AddCheckpoint {
         let old_size = lines.next().and_then(|line| line.strip_prefix("old ")).ok_or(ProofTextError::Kind)?;
         let old_size = plain_number(old_size).ok_or(ProofTextError::Line { line: 1, expected: "a size" })?;
         let hashes = hashes(2, lines)?;
-        let checkpoint = blocks.checkpoint()?.ok_or(ProofTextError::Checkpoints { expected: 1 })?;
+        let checkpoint = blocks.checkpoint(1)?;
         blocks.end(1)?;
         Ok(Self { old_size, proof: ConsistencyProof { hashes }, checkpoint })
     }
@@ -268,16 +268,15 @@ impl<'a> Blocks<'a> {
         Some(block)
     }
 
-    /// The next checkpoint with its signatures, if another piece follows at all.
-    fn checkpoint(&mut self) -> Result<Option<ShownCheckpoint>, ProofTextError> {
-        let Some(text) = self.next() else { return Ok(None) };
+    /// The next checkpoint with its signatures, of so many that are expected.
+    fn checkpoint(&mut self, expected: u8) -> Result<ShownCheckpoint, ProofTextError> {
+        let text = self.next().ok_or(ProofTextError::Checkpoints { expected })?;
         // An origin that begins as a signature does would be taken for one; no log of bulla's has one.
-        let signatures = self.rest.filter(|rest| is_signature_line(rest));
-        if signatures.is_none() {
-            return Ok(Some(ShownCheckpoint::unsigned(text.parse()?)));
+        if !self.rest.is_some_and(is_signature_line) {
+            return Ok(ShownCheckpoint::unsigned(text.parse()?));
         }
         let signatures = self.next().unwrap_or_default();
-        Ok(Some(ShownCheckpoint::signed(format!("{text}\n{signatures}").parse()?)?))
+        Ok(ShownCheckpoint::signed(format!("{text}\n{signatures}").parse()?)?)
     }
 
     /// Nothing may follow.
