@@ -98,15 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Err(error) => Report { reason: Some(chain(error)), ..Report::none(&arguments.origin) },
     };
     let printed = if arguments.json { json(&report) } else { line(&for_people(&report)) };
-    match printed {
-        Err(failure) if exit == Exit::Done => Err(failure),
-        // A verdict reaches the exit code even if nobody reads it.
-        Err(failure) => {
-            failure.report();
-            Ok(exit)
-        }
-        Ok(()) => Ok(exit),
-    }
+    exit.once(printed)
 }
 
 impl<'a> Report<'a> {

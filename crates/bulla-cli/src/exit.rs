@@ -61,6 +61,18 @@ impl Exit {
         const ORDER: [Exit; 5] = [Exit::Negative, Exit::Damaged, Exit::Io, Exit::Store, Exit::Below];
         ORDER.into_iter().find(|exit| [self, other].contains(exit)).unwrap_or(self)
     }
+
+    /// The end of a verb that gives a verdict, once it is printed: a bad one reaches the exit code though nobody reads it.
+    pub(crate) fn once(self, printed: Result<(), Failure>) -> Result<Self, Failure> {
+        match printed {
+            Err(failure) if self == Self::Done => Err(failure),
+            Err(failure) => {
+                failure.report();
+                Ok(self.worse(failure.exit))
+            }
+            Ok(()) => Ok(self),
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

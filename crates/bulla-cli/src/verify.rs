@@ -62,19 +62,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let report = check(&store, level, tables)?;
     let printed = if arguments.json { json(&report) } else { line(&for_people(&report)) };
-    // Nobody may be reading, but a bad verdict reaches the exit code all the same.
     let exit = match (report.verdict(), arguments.require) {
         (Verdict::Repaired, Demand::Complete) => Exit::Below,
         _ => exit_of(&report),
     };
-    match (exit, printed) {
-        (Exit::Done, Err(failure)) => Err(failure),
-        (exit, Err(failure)) => {
-            failure.report();
-            Ok(exit.worse(failure.exit))
-        }
-        (exit, Ok(())) => Ok(exit),
-    }
+    exit.once(printed)
 }
 
 /// Verifies with a progress bar.
