@@ -41,8 +41,8 @@ struct New {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let Verb::New(New { file, name }) = &arguments.verb;
     let mut seed = [0; 32];
-    let random = Host::os().random;
-    random.fill(&mut seed).map_err(|error| Failure::io("get random bytes for", file, &error))?;
+    let host = Host::os();
+    host.random.fill(&mut seed).map_err(|error| Failure::io("get random bytes for", file, &error))?;
     let signer = NoteSigner::from_seed(name, &seed)
         .map_err(|error| Failure::new(Exit::Usage, format!("--name {name:?}: {error}")))?;
     let mut public_file = OsString::from(file);
@@ -51,14 +51,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if public_file.symlink_metadata().is_ok() {
         return Err(is_there(&public_file));
     }
-    write_new(file, &signer.to_secret_text(), 0o600)?;
-    write_new(&public_file, &signer.verifier().to_string(), 0o644)?;
+    write_new(&host, file, &signer.to_secret_text(), 0o600)?;
+    write_new(&host, &public_file, &signer.verifier().to_string(), 0o644)?;
     line(&signer.verifier().to_string())?;
     Ok(Exit::Done)
 }
 
 /// K1 and K2: one line in a file that was not there.
-fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+fn write_new(host: &Host, path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -66,19 +66,11 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     #[cfg(not(unix))]
     let _ = mode;
     let write = |mut file: File| writeln!(file, "{text}").and_then(|()| file.sync_all());
-    match options.open(path).and_then(write).and_then(|()| sync_parent(path)) {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match options.open(path).and_then(write).and_then(|()| host.fs.sync_dir(parent)) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(path)),
         written => written.map_err(|error| Failure::io("write", path, &error)),
     }
-}
-
-/// Makes the name durable, where a directory can be opened at all.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    if cfg!(not(unix)) {
-        return Ok(());
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
 }
 
 fn is_there(path: &Path) -> Failure {
