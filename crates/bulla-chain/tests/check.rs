@@ -2,10 +2,12 @@
 #![cfg(feature = "ed25519")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod naive;
+
 use bulla_chain::{
     CheckError, Checkpoint, ConsistencyProof, ConsistencyText, Digest, Entry, Expected, Frontier, InclusionProof,
     InclusionText, NodeAddress, Note, NoteError, NoteSigner, ProofError, ProofTextError, Proven, ShownCheckpoint,
-    TreeHead, Verified, VerifierKey, body_digest, check_proof, node, salted_body_digest,
+    TreeHead, Verified, VerifierKey, body_digest, check_proof, salted_body_digest,
 };
 use bulla_wire::{Kind, Position, SchemaId, Time};
 use std::convert::Infallible;
@@ -29,18 +31,14 @@ fn entry(position: u64) -> Entry {
     Entry { kind, salted, schema, position: Position(position), time: Time(1_700_000_000), body }
 }
 
+fn nodes() -> impl FnMut(NodeAddress) -> Result<Digest, Infallible> {
+    naive::nodes_over(|index| entry(index).leaf())
+}
+
 fn head(size: u64) -> TreeHead {
     let mut frontier = Frontier::new();
     (0..size).for_each(|position| frontier.push(entry(position).leaf()));
     frontier.head()
-}
-
-fn complete(NodeAddress { height, index }: NodeAddress) -> Result<Digest, Infallible> {
-    if height == 0 {
-        return Ok(entry(index).leaf());
-    }
-    let child = |index| complete(NodeAddress { height: height - 1, index });
-    Ok(node(&child(2 * index)?, &child(2 * index + 1)?))
 }
 
 fn shown(origin: &str, size: u64, by: Option<&NoteSigner>) -> ShownCheckpoint {
@@ -54,11 +52,11 @@ fn shown(origin: &str, size: u64, by: Option<&NoteSigner>) -> ShownCheckpoint {
 fn inclusion(position: u64, size: u64, checkpoint: ShownCheckpoint) -> InclusionText {
     let salt = if entry(position).salted { &SALT[..] } else { &[] };
     let extra = [&entry(position).encode()[..], salt].concat();
-    InclusionText { extra, proof: InclusionProof::prove(position, size, complete).unwrap(), checkpoint }
+    InclusionText { extra, proof: InclusionProof::prove(position, size, nodes()).unwrap(), checkpoint }
 }
 
 fn consistency(old: ShownCheckpoint, new: ShownCheckpoint) -> ConsistencyText {
-    let proof = ConsistencyProof::prove(old.head().size, new.head().size, complete).unwrap();
+    let proof = ConsistencyProof::prove(old.head().size, new.head().size, nodes()).unwrap();
     ConsistencyText { proof, old, new }
 }
 

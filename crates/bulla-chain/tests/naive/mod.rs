@@ -22,6 +22,19 @@ pub(crate) fn hash(parts: &[&[u8]]) -> Digest {
     Digest(Sha256::digest(parts.concat()).into())
 }
 
+/// The complete subtrees over leaves of another kind.
+pub(crate) fn nodes_over(leaf: impl Fn(u64) -> Digest) -> impl FnMut(NodeAddress) -> Result<Digest, Infallible> {
+    move |address| Ok(complete(&leaf, address))
+}
+
+fn complete(leaf: &impl Fn(u64) -> Digest, NodeAddress { height, index }: NodeAddress) -> Digest {
+    if height == 0 {
+        return leaf(index);
+    }
+    let child = |index| complete(leaf, NodeAddress { height: height - 1, index });
+    hash(&[&[0x01], &child(2 * index).0, &child(2 * index + 1).0])
+}
+
 pub(crate) struct Tree {
     size: u64,
     known: Mutex<HashMap<Range<u64>, Digest>>,
