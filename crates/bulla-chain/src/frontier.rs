@@ -15,6 +15,7 @@ use std::fmt;
 
 use crate::digest::Digest;
 use crate::error::FrontierError;
+use crate::proof::NodeAddress;
 use crate::tree::{TreeHead, node, row_root};
 
 /// As many as a `u64` has bits.
@@ -71,6 +72,19 @@ impl Frontier {
         Ok(frontier)
     }
 
+    /// The frontier of the tree of `size` leaves, from the roots of complete subtrees, each asked for once.
+    ///
+    /// # Errors
+    ///
+    /// The first that `nodes` gives.
+    pub fn from_nodes<E>(size: u64, mut nodes: impl FnMut(NodeAddress) -> Result<Digest, E>) -> Result<Self, E> {
+        let mut frontier = Self { size, ..Self::new() };
+        for (target, address) in frontier.hashes.iter_mut().zip(NodeAddress::complete_in(0..size)) {
+            *target = nodes(address)?;
+        }
+        Ok(frontier)
+    }
+
     /// How many leaves have been pushed.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -96,15 +110,33 @@ impl Frontier {
     ///
     /// When the tree has 2^64 - 1 leaves, more than a log has positions for.
     pub fn push(&mut self, leaf: Digest) {
+        self.push_with(leaf, |_, _| {});
+    }
+
+    /// Appends a leaf, and says which inner nodes it completes, from the bottom up.
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push).
+    pub fn push_with(&mut self, leaf: Digest, mut completed: impl FnMut(NodeAddress, Digest)) {
         let size = self.size.checked_add(1).expect("BUG: a tree has at most 2^64 - 1 leaves");
         // The new leaf completes one subtree for each bit set at the low end of the old size.
         let complete = self.size.trailing_ones() as usize;
         let (kept, joined) = self.hashes().split_at(self.hashes().len() - complete);
         let slot = kept.len();
-        let joined = joined.iter().rev().fold(leaf, |right, left| node(left, &right));
+        let mut top = leaf;
+        for (height, left) in (1..).zip(joined.iter().rev()) {
+            top = node(left, &top);
+            completed(NodeAddress { height, index: (size >> height) - 1 }, top);
+        }
         // Fewer than 64 bits are set in a size that can still grow, so there is always a slot.
-        *self.hashes.get_mut(slot).expect("BUG: a frontier has at most 64 hashes") = joined;
+        *self.hashes.get_mut(slot).expect("BUG: a frontier has at most 64 hashes") = top;
         self.size = size;
+    }
+
+    /// The roots of the complete subtrees with their places, the largest first.
+    pub fn nodes(&self) -> impl Iterator<Item = (NodeAddress, Digest)> {
+        NodeAddress::complete_in(0..self.size).zip(self.hashes().iter().copied())
     }
 
     /// The root over all leaves pushed. Cost: one node for each hash but the first.
@@ -157,6 +189,33 @@ mod tests {
                     assert_eq!(frontier, Err(FrontierError { size, found: found as u64 }));
                 }
             }
+        }
+    }
+
+    /// Every inner node is told once, when its last leaf comes, and is what its leaves add up to.
+    #[test]
+    fn completed_nodes_are_told_with_their_places() {
+        let mut told = std::collections::BTreeMap::new();
+        let mut frontier = Frontier::new();
+        for leaf in 0..100_u8 {
+            frontier.push_with(Digest([leaf; 32]), |address, digest| {
+                assert_eq!(address.end(), Some(u64::from(leaf) + 1));
+                assert_eq!(told.insert((address.height, address.index), digest), None);
+            });
+            for (address, digest) in frontier.nodes().filter(|(address, _)| address.height > 0) {
+                assert_eq!(told.get(&(address.height, address.index)), Some(&digest));
+            }
+            let again = Frontier::from_nodes(frontier.size(), |address| match address.height {
+                0 => Ok(Digest([leaf; 32])),
+                height => told.get(&(height, address.index)).copied().ok_or(address),
+            });
+            assert_eq!(again, Ok(frontier.clone()));
+        }
+        assert_eq!(told.len(), 50 + 25 + 12 + 6 + 3 + 1);
+        for ((height, index), digest) in &told {
+            let leaf = |index: u64| Digest([index.to_le_bytes()[0]; 32]);
+            let child = |index| if *height == 1 { leaf(index) } else { told[&(height - 1, index)] };
+            assert_eq!(*digest, node(&child(2 * index), &child(2 * index + 1)));
         }
     }
 

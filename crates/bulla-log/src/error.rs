@@ -62,6 +62,12 @@ pub enum LogError {
     /// The tree head asked for is larger than the log.
     #[error("head of size {asked} asked of a log of size {size}")]
     NoSuchHead { asked: u64, size: u64 },
+    /// The record asked for lies at or above the size asked about.
+    #[error("no record at position {asked} among the first {size}")]
+    NoSuchRecord { asked: Position, size: u64 },
+    /// Records contradict the head they must lead to.
+    #[error("the records of {} do not lead to head {head}: {what}", dir.display())]
+    Unproven { dir: PathBuf, head: TreeHead, what: String },
     /// The log's number line, or another counter of the format, is exhausted.
     #[error("log {} is exhausted: no {what} is left", dir.display())]
     Exhausted { dir: PathBuf, what: &'static str },
@@ -91,7 +97,7 @@ impl LogError {
         match self.first() {
             Self::Segment(source) => source.is_damage(),
             Self::EngineRecord { source, .. } => !source.is_newer(),
-            Self::Damaged { .. } | Self::Missing { .. } | Self::Mismatch { .. } => true,
+            Self::Damaged { .. } | Self::Missing { .. } | Self::Mismatch { .. } | Self::Unproven { .. } => true,
             _ => false,
         }
     }
@@ -156,13 +162,15 @@ impl LogError {
             | Self::NoSpace { dir, .. }
             | Self::Exhausted { dir, .. }
             | Self::Closed { dir }
+            | Self::Unproven { dir, .. }
             | Self::HeldHead { dir, .. } => Some(dir),
             Self::Repeated { .. }
             | Self::Conflict { .. }
             | Self::TooLarge { .. }
             | Self::EngineKind { .. }
             | Self::Pruned { .. }
-            | Self::NoSuchHead { .. } => None,
+            | Self::NoSuchHead { .. }
+            | Self::NoSuchRecord { .. } => None,
         }
     }
 
@@ -177,6 +185,7 @@ impl LogError {
             Self::Poisoned { indeterminate, .. } => Some(indeterminate.start),
             Self::Conflict { actual, .. } => Some(*actual),
             Self::Pruned { below } => Some(*below),
+            Self::NoSuchRecord { asked, .. } => Some(*asked),
             _ => None,
         }
     }

@@ -36,6 +36,7 @@ mod located;
 mod log;
 mod open;
 mod options;
+mod prove;
 mod publish;
 mod query;
 mod reader;
@@ -45,6 +46,7 @@ mod rotate;
 mod salvage;
 mod snapshot;
 mod source;
+mod spine;
 mod ticket;
 mod tree;
 mod unwind;
@@ -58,12 +60,15 @@ mod writer;
 struct Readme;
 
 // Types of lower layers that signatures here name.
-pub use bulla_chain::{Digest, EngineRecordError, Genesis, Predecessor, TreeHead};
+pub use bulla_chain::{
+    ConsistencyProof, Digest, EngineRecordError, Entry, Genesis, InclusionProof, Predecessor, Tile, TreeHead,
+};
 pub use bulla_segment::SegmentError;
 pub use cursor::Cursor;
 pub use error::LogError;
 pub use log::Log;
 pub use options::{AppendOptions, Durability, Guard, JournalHead, LogOptions, MakeRoom, NewRow};
+pub use prove::{Inclusion, ProofStats, Prover};
 pub use query::{Gap, Item, Order, Query, ReadStats, SegmentInfo};
 pub use reader::LogReader;
 pub use recovery::{RecoveryReport, TailKind};

@@ -62,6 +62,8 @@ pub(crate) struct Inner {
     pub(crate) changed: Condvar,
     pub(crate) tree: Mutex<Tree>,
     pub(crate) published: Published<View>,
+    /// From where on the spine is being written anew, if it is. Held while the spine is written.
+    pub(crate) spine: Mutex<Option<Position>>,
     pub(crate) report: RecoveryReport,
 }
 
@@ -218,14 +220,15 @@ impl Log {
         &self.inner.report
     }
 
-    /// Does one bounded step of deferred work: brings what is buffered to the kernel. `true` if more is left.
+    /// Does one bounded step of deferred work: brings what is buffered to the kernel, and where the spine was found to be
+    /// missing or wrong, writes what one segment adds to it. `true` if more is left.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// As [`flush`](Self::flush); and whatever keeps the spine from being written, after which the log goes on.
     pub fn maintain(&self) -> Result<bool, LogError> {
         self.flush()?;
-        Ok(false)
+        self.inner.mend_spine()
     }
 
     /// Notified whenever more became durable, and when the log was closed or poisoned.

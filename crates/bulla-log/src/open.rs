@@ -114,7 +114,10 @@ impl Log {
         if let Some(summary) = opened.predecessor.filter(|_| is_empty) {
             writer.seal_due = Some(seal_of(&summary.footer));
         }
+        // What a crash interrupted is hashed again, and its nodes written with the next footer or close frame.
+        let spine_end = if writer.ends_with_summary { opened.end } else { sealed_end };
         let log = Self::start(host, dir, options, writer, opened.frontier, opened.report);
+        log.inner.look_at_spine(spine_end);
         if !opened.owed.is_empty() {
             let seal = log.inner.lock().seal_due.take();
             log.append_engine(seal.map(|seal| log.inner.seal_record(&seal)), &opened.owed)?;
@@ -140,6 +143,7 @@ impl Log {
             changed: Condvar::new(),
             tree: Mutex::new(Tree { hasher: Hasher::new(frontier.clone()), durable: frontier }),
             published: Published::new(view),
+            spine: Mutex::new(None),
             report,
         };
         Self { inner: Arc::new(inner) }

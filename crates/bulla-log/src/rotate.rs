@@ -6,7 +6,9 @@
 //!
 //! - G1. Everything given a position is durable before index and footer or close frame are written (law L11).
 //! - G2. The seal is the first record of the next segment.
-//! - G3. Nobody appends meanwhile, and nobody waits for ever: every way out lets the others go on.
+//! - G3. The spine has what the segment adds to it before footer or close frame say that the segment is whole; a full disk
+//!   costs the spine, and nothing else.
+//! - G4. Nobody appends meanwhile, and nobody waits for ever: every way out lets the others go on.
 
 use crate::error::LogError;
 use crate::log::Inner;
@@ -69,6 +71,7 @@ impl Inner {
     fn seal_and_begin(&self, writer: &mut Writer) -> Result<(), LogError> {
         self.check_guard(writer)?;
         let facts = self.end_facts(writer)?;
+        self.write_spine(writer)?;
         // The footer overwrites a close frame that is still there, and what takes the footer back takes both.
         writer.ends_with_summary = false;
         let Some((file, footer)) = self.end_active(writer, &facts, true)? else { return Ok(()) };
@@ -160,6 +163,7 @@ impl Inner {
         }
         self.check_guard(writer)?;
         let facts = self.end_facts(writer)?;
+        self.write_spine(writer)?;
         self.end_active(writer, &facts, false).map(drop)
     }
 

@@ -4,12 +4,19 @@
 //!
 //! - H1. A leaf is over what is stored, salt included, or over the digest that a redacted record kept.
 //! - H2. [`Hasher::absorb`] takes frames in order and without gaps; the frontier's size is the next position.
+//! - H3. Nodes that the spine keeps stay with the hasher until somebody takes them: 32 bytes for 256 records.
 
+use crate::spine::{Node, is_kept};
 use bulla_chain::{Digest, Entry, Frontier, body_digest, salted_body_digest};
 use bulla_wire::{Content, FRAME_HEADER_LEN, FrameHeader, FrameSeed, Position, Record, Records, Role, WireError};
 
 /// The tree leaf of a record.
 pub(crate) fn leaf_of(record: &Record<'_>) -> Digest {
+    entry_of(record).leaf()
+}
+
+/// The record's fields, with its payload's digest.
+pub(crate) fn entry_of(record: &Record<'_>) -> Entry {
     let body = match record.content {
         Content::Payload { salt: None, bytes } => body_digest(bytes),
         Content::Payload { salt: Some(salt), bytes } => salted_body_digest(salt, bytes),
@@ -23,22 +30,31 @@ pub(crate) fn leaf_of(record: &Record<'_>) -> Digest {
         time: record.time,
         body,
     }
-    .leaf()
 }
 
 /// The history tree, as far as its records have been hashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Hasher {
     frontier: Frontier,
+    completed: Vec<Node>,
 }
 
 impl Hasher {
     pub(crate) fn new(frontier: Frontier) -> Self {
-        Self { frontier }
+        Self { frontier, completed: Vec::new() }
     }
 
     pub(crate) fn frontier(&self) -> &Frontier {
         &self.frontier
+    }
+
+    /// Nodes for the spine that were completed since they were last taken (H3).
+    pub(crate) fn completed(&self) -> &[Node] {
+        &self.completed
+    }
+
+    pub(crate) fn take_completed(&mut self) -> Vec<Node> {
+        std::mem::take(&mut self.completed)
     }
 
     /// The position of the next record to hash.
@@ -48,7 +64,12 @@ impl Hasher {
 
     pub(crate) fn push(&mut self, record: &Record<'_>) {
         assert!(record.position == self.next(), "BUG: hashed out of order");
-        self.frontier.push(leaf_of(record));
+        let completed = &mut self.completed;
+        self.frontier.push_with(leaf_of(record), |at, digest| {
+            if is_kept(at.height) {
+                completed.push((at, digest));
+            }
+        });
     }
 
     /// Hashes the records of finished frames straight from the bytes that go to disk; they lie at `offset` in the

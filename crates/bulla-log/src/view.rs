@@ -15,6 +15,7 @@ use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{Footer, IndexEntry, LogId, PageRef, Position, SegmentNumber, WireError};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Sealed segments kept open for the next reader.
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) id: LogId,
     open: Mutex<Vec<Arc<Opened>>>,
+    /// Whether somebody missed a node in the spine, or found a wrong one.
+    is_spine_doubted: AtomicBool,
 }
 
 /// A segment other than the active one, known by its name alone until it is read.
@@ -84,7 +87,17 @@ pub(crate) struct ActiveView {
 
 impl Shared {
     pub(crate) fn new(host: Host, dir: PathBuf, id: LogId) -> Arc<Self> {
-        Arc::new(Self { host, dir, id, open: Mutex::new(Vec::new()) })
+        Arc::new(Self { host, dir, id, open: Mutex::new(Vec::new()), is_spine_doubted: AtomicBool::new(false) })
+    }
+
+    /// The spine is to be written anew by whoever may.
+    pub(crate) fn doubt_spine(&self) {
+        self.is_spine_doubted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the spine was doubted since this was last asked.
+    pub(crate) fn take_spine_doubt(&self) -> bool {
+        self.is_spine_doubted.swap(false, Ordering::Relaxed)
     }
 
     /// Opens a sealed segment, or finds it still open from the last time; `bytes_read` counts what that took.

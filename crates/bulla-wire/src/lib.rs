@@ -52,6 +52,7 @@ mod index;
 pub mod limits;
 mod record;
 mod segment_header;
+mod spine;
 #[cfg(test)]
 mod testing;
 mod value;
@@ -64,6 +65,7 @@ pub use frame::{Codec, FRAME_ALIGNMENT, FRAME_HEADER_LEN, FRAME_MAGIC, FrameHead
 pub use index::{INDEX_ENTRY_LEN, IndexBuilder, IndexEntry, decode_page, encode_page};
 pub use record::{Content, FrameBuilder, FramePlace, NewRecord, Record, Records};
 pub use segment_header::{FORMAT_VERSION, SEGMENT_HEADER_LEN_MIN, SEGMENT_MAGIC, SegmentHeader};
+pub use spine::{SPINE_HEADER_LEN, SPINE_HEIGHTS, SPINE_MAGIC, SPINE_TILE_LEN, SpineHeader, spine_offset};
 pub use value::{Epoch, Kind, LogId, Position, SchemaId, SegmentNumber, Time, TimeBounds};
 
 /// The example of README.md, kept true.

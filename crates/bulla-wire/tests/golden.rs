@@ -10,8 +10,8 @@ use std::{env, fs};
 
 use bulla_wire::{
     Codec, Content, Epoch, Footer, FrameBuilder, FrameHeader, FramePlace, FrameSeed, IndexEntry, Kind, LogId,
-    NewRecord, PageRef, Position, Record, Records, Role, SchemaId, SegmentHeader, SegmentNumber, Time, TimeBounds,
-    WireError, decode_page, encode_page,
+    NewRecord, PageRef, Position, Record, Records, Role, SchemaId, SegmentHeader, SegmentNumber, SpineHeader, Time,
+    TimeBounds, WireError, decode_page, encode_page,
 };
 
 /// Where the frames lie, unless a vector says otherwise: right after [`segment_header`].
@@ -244,6 +244,14 @@ fn records() {
 
 fn body_of(record: NewRecord<'_>) -> Vec<u8> {
     data_frame(&[record], false).1
+}
+
+#[test]
+fn spine_header_bytes() {
+    let header = SpineHeader { log: LogId(counted(0x10)) };
+    let bytes = header.encode();
+    check("spine", "header of the spine of log 10 to 1f", &bytes);
+    assert_eq!(SpineHeader::decode(&bytes), Ok(header));
 }
 
 /// Every block ```` ```hex NAME ```` of the description holds what the golden file NAME does, and none is left out.

@@ -20,7 +20,7 @@ pub struct NodeAddress {
 impl NodeAddress {
     /// The largest complete subtrees that `range` is made of, from the left, if it begins where a subtree of its length
     /// may: what the bits of its length say.
-    pub(super) fn complete_in(range: Range<u64>) -> impl Iterator<Item = Self> {
+    pub(crate) fn complete_in(range: Range<u64>) -> impl Iterator<Item = Self> {
         let len = range.end - range.start;
         let heights = (0..64_u8).rev().filter(move |height| len >> height & 1 == 1);
         heights.map(move |height| {
@@ -31,7 +31,8 @@ impl NodeAddress {
     }
 
     /// The first leaf after this subtree; `None` beyond 2^64.
-    pub(crate) fn end(self) -> Option<u64> {
+    #[must_use]
+    pub fn end(self) -> Option<u64> {
         let len = 1_u64.checked_shl(self.height.into())?;
         self.index.checked_add(1)?.checked_mul(len)
     }
