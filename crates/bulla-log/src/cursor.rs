@@ -16,6 +16,7 @@ use crate::frames::{FrameSpan, Window, parse_frames};
 use crate::located::Located;
 use crate::query::{Gap, Item, Order, Query, ReadStats};
 use crate::snapshot::Snapshot;
+use crate::verified::Authenticator;
 use crate::view::Opened;
 use bulla_segment::SegmentError;
 use bulla_wire::limits::{FRAME_BODY_MAX, INDEX_STRIDE_BYTES};
@@ -41,6 +42,8 @@ pub struct Cursor {
     spans: VecDeque<FrameSpan>,
     records: VecDeque<Located>,
     stats: ReadStats,
+    /// What every record must pass before it is given out, if the snapshot trusts a head.
+    authenticator: Option<Box<Authenticator>>,
     failed: Option<Arc<LogError>>,
 }
 
@@ -99,7 +102,9 @@ impl Cursor {
         let to = query.to.unwrap_or(snapshot.reach()).min(snapshot.reach());
         let is_never = query.from_time.zip(query.to_time).is_some_and(|(from, to)| from >= to);
         let rest = from..if is_never { from } else { to.max(from) };
+        let authenticator = snapshot.authenticator().map(Box::new);
         Self {
+            authenticator,
             snapshot,
             query,
             rest,
@@ -125,7 +130,7 @@ impl Cursor {
         if let Some(error) = &self.failed {
             return Some(Err(LogError::Repeated { source: Arc::clone(error) }));
         }
-        match self.step() {
+        match self.step().and_then(|step| self.authenticated(step)) {
             Ok(Step::Record(located)) => {
                 // What was located in the window is still there until the next step.
                 let record = located.record(self.window.bytes());
@@ -145,6 +150,16 @@ impl Cursor {
     #[must_use]
     pub fn stats(&self) -> ReadStats {
         self.stats
+    }
+
+    /// The step, if what it found is what the trusted head vouches for.
+    fn authenticated(&mut self, step: Step) -> Result<Step, LogError> {
+        if let (Some(authenticator), Step::Record(located)) = (&mut self.authenticator, &step)
+            && let Some(record) = located.record(self.window.bytes())
+        {
+            authenticator.check(&record)?;
+        }
+        Ok(step)
     }
 
     fn is_ascending(&self) -> bool {

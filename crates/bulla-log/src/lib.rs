@@ -50,6 +50,7 @@ mod spine;
 mod ticket;
 mod tree;
 mod unwind;
+mod verified;
 mod verify;
 mod view;
 mod writer;

@@ -183,6 +183,14 @@ impl Prover {
         })
     }
 
+    /// A prover that takes a head's word for the end, and knows no node yet: whoever uses it checks every one.
+    pub(crate) fn at_head(snapshot: Snapshot, head: TreeHead, is_spineless: bool) -> Result<Self, LogError> {
+        let shared = &snapshot.view().shared;
+        let spine = if is_spineless { None } else { Spine::open(&shared.host, &shared.dir, shared.id)? };
+        let (known, stats) = (BTreeMap::new(), ProofStats::default());
+        Ok(Self { snapshot, head, known, spine, tiles: Vec::new(), blocks: Vec::new(), stats })
+    }
+
     /// The newest head that anything can be proven of: that at the durable end.
     #[must_use]
     pub fn head(&self) -> TreeHead {

@@ -4,6 +4,7 @@ use crate::cursor::Cursor;
 use crate::error::LogError;
 use crate::query::{Item, Query, SegmentInfo};
 use crate::tree::Hasher;
+use crate::verified::Authenticator;
 use crate::view::View;
 use bulla_chain::{Frontier, Genesis, TreeHead};
 use bulla_segment::SegmentFile;
@@ -50,12 +51,14 @@ use std::sync::Arc;
 pub struct Snapshot {
     view: Arc<View>,
     end: Position,
+    /// The head that records are held against before they are given out.
+    trusted: Option<TreeHead>,
 }
 
 impl Snapshot {
     pub(crate) fn new(view: Arc<View>) -> Self {
         let end = view.end;
-        Self { view, end }
+        Self { view, end, trusted: None }
     }
 
     pub(crate) fn view(&self) -> &View {
@@ -97,7 +100,50 @@ impl Snapshot {
     /// The same view, ending at its durable end.
     #[must_use]
     pub fn durable(&self) -> Self {
-        Self { view: Arc::clone(&self.view), end: self.end.min(self.view.durable_end) }
+        Self { end: self.end.min(self.view.durable_end), ..self.clone() }
+    }
+
+    /// The same view, ending at `head`, of which cursors and [`get`](Self::get) give out only records that this head
+    /// vouches for: each is hashed, and found at its position in the tree with this head, before it is returned.
+    ///
+    /// Reads a block of 256 records for the records of it, and tiles of the spine. That a query by time or kind leaves
+    /// nothing out is not proven.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NoSuchHead`] above the durable end, [`LogError::Unproven`] when the log never had this head, and
+    /// whatever keeps its records from being read. Cursors fail with `Unproven` at a record that is another one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulla_log::{AppendOptions, Item, Log, LogOptions, NewRow, Query, TreeHead};
+    /// use bulla_vfs::Host;
+    /// use bulla_wire::{Kind, LogId, SchemaId, Time};
+    /// use std::path::Path;
+    ///
+    /// let log = Log::create(&Host::memory(), Path::new("/log"), LogId([1; 16]), &LogOptions::new())?;
+    /// log.append(&NewRow { kind: Kind::ROW, time: Time(5), schema: SchemaId(0), payload: b"row" }, AppendOptions::default())?;
+    /// let held = log.head()?; // Signed, and kept where nobody who can write the log can write.
+    ///
+    /// let proven = log.snapshot().verified(held)?;
+    /// let mut cursor = proven.cursor(&Query::new());
+    /// assert!(matches!(cursor.next(), Some(Ok(Item::Record(record))) if record.payload() == Some(b"row")));
+    /// assert!(log.snapshot().verified(TreeHead { size: 1, ..held }).is_err());
+    /// # Ok::<(), bulla_log::LogError>(())
+    /// ```
+    pub fn verified(&self, head: TreeHead) -> Result<Self, LogError> {
+        let durable = self.durable();
+        if head.size > durable.end.0 {
+            return Err(LogError::NoSuchHead { asked: head.size, size: durable.end.0 });
+        }
+        Authenticator::new(Self { trusted: None, ..durable.clone() }, head).check_head()?;
+        Ok(Self { end: Position(head.size), trusted: Some(head), ..durable })
+    }
+
+    /// What holds records against the head that is trusted, if one is.
+    pub(crate) fn authenticator(&self) -> Option<Authenticator> {
+        self.trusted.map(|head| Authenticator::new(Self { trusted: None, ..self.clone() }, head))
     }
 
     /// Whether the newest segment, or one that must have followed it, is known to be damaged: positions of it that were

@@ -260,7 +260,7 @@ fn a_proof_of_one_in_a_million_reads_one_block_and_a_tile_a_height() {
     let host = Host { fs: Arc::new(counting.clone()), ..host(memory) };
     let log = Log::create(&host, dir(), LogId([7; 16]), &LogOptions::new().segment_bytes_max(32 << 20)).unwrap();
     let payload = [b'r'; 200];
-    let batch = [row(&payload); 1_000];
+    let batch = vec![row(&payload); 1_000];
     for _ in 0..1_000 {
         log.append_batch(&batch, with(Durability::Buffered)).unwrap();
     }

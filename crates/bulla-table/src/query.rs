@@ -129,7 +129,7 @@ impl<T, C> QueryBuilder<T, C> {
 
     /// Takes the snapshot, and the token into account.
     fn start(&self) -> Result<(Cursor, Meter), TableError> {
-        let snapshot = self.view.source.snapshot()?;
+        let snapshot = self.view.snapshot()?;
         let mut query = self.query.clone();
         if let Some(token) = self.after {
             let place = self.view.place(query.order, &token)?;

@@ -85,11 +85,15 @@ impl<T, C> Tail<T, C> {
 
     /// Looks at what is durable by now, waiting for something to be. Gives whether there is anything at `next` or above.
     fn look(&mut self, timeout: Duration) -> Result<bool, TableError> {
+        // Nothing comes behind the head that a verified view ends with.
+        if self.view.trusted_end().is_some_and(|end| self.next >= end) {
+            return Ok(false);
+        }
         let source = &self.view.source;
         if source.wait_durable(self.next, timeout)? <= self.next {
             return Ok(false);
         }
-        let snapshot = source.snapshot()?.durable();
+        let snapshot = self.view.snapshot()?.durable();
         if self.next < snapshot.floor() {
             return Err(LogError::Pruned { below: snapshot.floor() }.into());
         }

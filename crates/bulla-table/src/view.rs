@@ -20,6 +20,8 @@ pub struct View<T, C = Postcard> {
     pub(crate) source: Source,
     pub(crate) name: Arc<str>,
     pub(crate) schema: Schema<T>,
+    /// The head that vouches for every row given out.
+    trusted: Option<TreeHead>,
     codec: PhantomData<fn() -> C>,
 }
 
@@ -29,7 +31,27 @@ pub type RawView = View<Vec<u8>, Raw>;
 impl<T, C> View<T, C> {
     /// A view of the log `source`. The name is for messages; the schema says how rows are read.
     pub fn new(source: Source, name: impl Into<Arc<str>>, schema: Schema<T>) -> Self {
-        Self { source, name: name.into(), schema, codec: PhantomData }
+        Self { source, name: name.into(), schema, trusted: None, codec: PhantomData }
+    }
+
+    /// The same view as far as `head` goes, of which every row is held against it before it is given out: `head` is one
+    /// that the caller got from where nobody who can write the store can write, such as a checkpoint.
+    ///
+    /// Queries, [`get`](Self::get) and tails then fail with [`TableError::Log`] at a row that is not the one the head is
+    /// over, whatever its checksums say, and end where the head ends. That a query by time leaves nothing out is not
+    /// proven.
+    ///
+    /// # Errors
+    ///
+    /// See [`View`]; and when the log is shorter than the head, or never had it.
+    pub fn verified(&self, head: TreeHead) -> Result<Self, TableError> {
+        self.source.snapshot()?.verified(head)?;
+        Ok(Self { trusted: Some(head), ..self.clone() })
+    }
+
+    /// Where a verified view ends.
+    pub(crate) fn trusted_end(&self) -> Option<Position> {
+        self.trusted.map(|head| Position(head.size))
     }
 
     /// The table's name.
@@ -200,7 +222,11 @@ impl<T, C> View<T, C> {
     ///
     /// See [`View`].
     pub fn snapshot(&self) -> Result<Snapshot, TableError> {
-        Ok(self.source.snapshot()?)
+        let snapshot = self.source.snapshot()?;
+        Ok(match self.trusted {
+            Some(head) => snapshot.verified(head)?,
+            None => snapshot,
+        })
     }
 }
 
@@ -237,6 +263,7 @@ impl<T, C> Clone for View<T, C> {
             source: self.source.clone(),
             name: Arc::clone(&self.name),
             schema: self.schema.clone(),
+            trusted: self.trusted,
             codec: PhantomData,
         }
     }
@@ -248,6 +275,7 @@ impl<T, C> fmt::Debug for View<T, C> {
             .field("name", &self.name)
             .field("log", &self.source.id())
             .field("schema", &self.schema)
+            .field("trusted", &self.trusted)
             .finish()
     }
 }

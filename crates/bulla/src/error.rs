@@ -68,6 +68,9 @@ pub enum Error {
     /// The journal names no such table.
     #[error("no table {table} in store {}", dir.display())]
     NoSuchTable { dir: PathBuf, table: String },
+    /// No table of the store has that origin.
+    #[error("no table of store {} has the origin {origin:?}", dir.display())]
+    NoSuchOrigin { dir: PathBuf, origin: String },
     /// The journal names the table, and its directory is gone.
     #[error("table {table} is missing: {} is gone", dir.display())]
     TableMissing { table: String, dir: PathBuf },
@@ -106,6 +109,7 @@ impl Error {
             Self::NoSuchStore { .. }
             | Self::JournalMissing { .. }
             | Self::NoSuchTable { .. }
+            | Self::NoSuchOrigin { .. }
             | Self::TableMissing { .. } => true,
             _ => false,
         }
@@ -197,6 +201,7 @@ impl Error {
             | Self::JournalContradiction { dir, .. }
             | Self::JournalNewer { dir, .. }
             | Self::NoSuchTable { dir, .. }
+            | Self::NoSuchOrigin { dir, .. }
             | Self::TableMissing { dir, .. }
             | Self::StillShared { dir }
             | Self::Closed { dir } => Some(dir),

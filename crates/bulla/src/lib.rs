@@ -77,8 +77,8 @@ pub use verify::{VerifyOptions, verify};
 
 pub use bulla_chain::{Break, Digest, Genesis, TreeHead};
 pub use bulla_log::{
-    Cursor, Durability, Finding, Gap, Item, Level, Log, LogError, LogReader, Loss, Order, Outcome, Progress, Query,
-    ReadStats, RecoveryReport, SegmentInfo, Snapshot, Source, TailKind, Ticket, Verdict,
+    Cursor, Durability, Finding, Gap, Inclusion, Item, Level, Log, LogError, LogReader, Loss, Order, Outcome, Progress,
+    ProofStats, Prover, Query, ReadStats, RecoveryReport, SegmentInfo, Snapshot, Source, TailKind, Ticket, Verdict,
 };
 pub use bulla_table::{
     Codec, CodecError, CursorToken, Entry, Page, ParseTokenError, Postcard, QueryBuilder, Raw, RawTable, RawView,

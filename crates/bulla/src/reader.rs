@@ -10,7 +10,8 @@ use crate::error::Error;
 use crate::journal::{JournalState, TableInfo};
 use crate::layout::{Found, Layout, NameOf, check_name};
 use crate::store::{any_schema, check_codec};
-use bulla_log::{LogError, LogReader, Source};
+use bulla_chain::Checkpoint;
+use bulla_log::{LogError, LogReader, Prover, Source};
 use bulla_table::{Codec, Postcard, RawView, Schema, View};
 use bulla_vfs::Host;
 use std::collections::BTreeMap;
@@ -100,6 +101,48 @@ impl Reader {
     pub fn raw(&self, name: &str) -> Result<RawView, Error> {
         let (_, log) = self.log(name)?;
         Ok(View::new(Source::Reader(log), name, any_schema()))
+    }
+
+    /// The table whose origin `checkpoint` names, as far as the checkpoint goes: every row is held against it before it is
+    /// given out ([`View::verified`]). Whether the checkpoint is signed, and by whom, the caller has found out before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchOrigin`] when no table of this store has that origin; otherwise as [`view`](Self::view) and
+    /// [`View::verified`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulla::chain::Checkpoint;
+    /// use bulla::{Event, Host, Options, Postcard, Reader, Schema};
+    /// let host = Host::memory();
+    /// let store = Options::new().host(host.clone()).open("/audit")?;
+    /// let trail = store.table::<Event>("trail")?;
+    /// trail.append(&Event::new("ana", "log in", "shop"))?;
+    /// let origin = store.tables().remove(0).origin;
+    /// let held = Checkpoint::new(origin, trail.head()?).expect("an origin"); // As it was signed and kept elsewhere.
+    ///
+    /// let reader = Reader::open_on(&host, "/audit")?;
+    /// let proven = reader.verified::<Event, Postcard>(&held, Schema::default())?;
+    /// assert_eq!(proven.query().iter()?.count(), 1);
+    /// # Ok::<(), bulla::Error>(())
+    /// ```
+    pub fn verified<T, C: Codec<T>>(&self, checkpoint: &Checkpoint, schema: Schema<T>) -> Result<View<T, C>, Error> {
+        let table = self.tables()?.into_iter().find(|table| table.origin == checkpoint.origin());
+        let no_such = || Error::NoSuchOrigin { dir: self.dir().to_owned(), origin: checkpoint.origin().to_owned() };
+        let table = table.ok_or_else(no_such)?;
+        Ok(self.view(&table.name, schema)?.verified(checkpoint.head())?)
+    }
+
+    /// Makes proofs of a table's records, and its tiles, as of now.
+    ///
+    /// # Errors
+    ///
+    /// As [`table`](Self::table), and [`Snapshot::prover`](bulla_log::Snapshot::prover).
+    pub fn prover(&self, name: &str) -> Result<(TableInfo, Prover), Error> {
+        let (table, log) = self.log(name)?;
+        Ok((table, log.snapshot()?.prover()?))
     }
 
     /// All tables there are now, in the order of their names.
