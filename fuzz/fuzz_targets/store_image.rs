@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn verified(disk: &MemVfs, level: Level) -> Option<Verdict> {
-    let options = VerifyOptions { level, host: store::host(disk), ..VerifyOptions::default() };
+    let options = VerifyOptions { level, host: store::host(disk), workers: 1, ..VerifyOptions::default() };
     verify(store::DIR, &options, &mut |_| {}).ok().map(|report| report.verdict())
 }
 

@@ -78,4 +78,4 @@ pub use salvage::{Loss, Salvaged, salvage};
 pub use snapshot::Snapshot;
 pub use source::Source;
 pub use ticket::{Outcome, Ticket};
-pub use verify::verify_log;
+pub use verify::{verify_log, verify_log_with};

@@ -8,8 +8,11 @@
 //!
 //! - V1. Nothing is changed, created or locked, so that a read-only copy or a log beside its live writer will do.
 //! - V2. The first error ends nothing: every frame that can be read is judged.
-//! - V3. Memory is bounded by one frame window and the index of one segment, plus the names of the files.
+//! - V3. Memory is bounded by a frame window and the index of one segment for each worker, the results of at most
+//!   [`WAITING_MAX`] segments more, and the names of the files.
 //! - V4. Every position from 0 to the end is accounted for: by a record read, a finding, or a line in `not_checked`.
+//! - V5. The report is the same whatever the number of workers: a segment is judged by its own bytes, and the results are
+//!   linked in order.
 //!
 //! # Not here
 //!
@@ -23,7 +26,9 @@ mod walk;
 use crate::report::{Expectation, Finding, Level, LogReport, Progress, Verdict};
 use bulla_chain::{Digest, Genesis, Predecessor, TreeHead};
 use bulla_segment::{SegmentError, SegmentFile, parse_segment_file_name, segment_file_name};
-use bulla_vfs::{Host, OpenMode};
+#[cfg(doc)]
+use bulla_vfs::WAITING_MAX;
+use bulla_vfs::{Host, OpenMode, Step, in_order};
 use bulla_wire::{LogId, Position, SegmentHeader, SegmentNumber, WireError};
 use facts::{Follower, footer_head, head_below, settle};
 use segment::{Candidate, Examined, Task, check};
@@ -40,7 +45,22 @@ use std::path::Path;
 /// Cost: [`Level::Full`] reads every byte once (the newest segment twice, unless it was closed) and hashes every record;
 /// [`Level::Structure`] reads headers, footers, the first frame of each segment, and the newest segment unless it was
 /// closed.
+///
+/// One segment after another, on the caller's thread; [`verify_log_with`] uses several.
 pub fn verify_log(
+    host: &Host,
+    dir: &Path,
+    level: Level,
+    expect: &Expectation,
+    progress: &mut dyn FnMut(Progress),
+) -> LogReport {
+    verify_log_with(1, host, dir, level, expect, progress)
+}
+
+/// As [`verify_log`], with up to `workers` segments checked at a time (V5). `progress` is called on the caller's thread
+/// alone.
+pub fn verify_log_with(
+    workers: usize,
     host: &Host,
     dir: &Path,
     level: Level,
@@ -52,28 +72,56 @@ pub fn verify_log(
         found => return without_segments(found.err()),
     };
     let bytes_total = candidates.iter().filter_map(|candidate| host.fs.metadata(&candidate.path).ok()).map(|m| m.len);
-    let bytes_total = bytes_total.sum();
+    let mut told = Told { bytes_total: bytes_total.sum(), ..Told::default() };
     let mut heads = expect.heads.clone();
     heads.sort_by_key(|head| head.size);
     let task = Task { host, level, id: most_common_id(host, &candidates), heads: &heads };
     let mut linker = Linker { report: LogReport { id: task.id, ..LogReport::default() }, ..Linker::new(level) };
     linker.report.segments = candidates.len() as u64;
-    for candidate in &candidates {
-        let (bytes, records) = (linker.report.bytes_checked, linker.report.records_checked);
-        let mut tick = |more_bytes, more_records| {
-            let (bytes_checked, records_checked) = (bytes + more_bytes, records + more_records);
-            progress(Progress { bytes_checked, bytes_total, records_checked });
-        };
+    let examine = |index: usize, tell: &mut dyn FnMut((u64, u64))| {
+        let candidate = candidates.get(index)?;
+        let mut tick = |bytes, records| tell((bytes, records));
         let mut checked = check(task, candidate, &mut tick);
         if candidate.next_base.is_none() && checked.findings.worst() > Verdict::Repaired {
             // A writer that opened the log meanwhile replaces its close frame by records; looking again tells.
             checked = check(task, candidate, &mut tick);
         }
-        linker.link(checked);
-        let LogReport { bytes_checked, records_checked, .. } = linker.report;
-        progress(Progress { bytes_checked, bytes_total, records_checked });
-    }
+        Some(checked)
+    };
+    in_order(workers, candidates.len(), examine, |step| {
+        match step {
+            Step::Progress(index, done) => drop(told.under_way.insert(index, done)),
+            Step::Done(index, checked) => {
+                told.under_way.remove(&index);
+                if let Some(checked) = checked {
+                    linker.link(checked);
+                }
+            }
+        }
+        progress(told.progress(&linker.report));
+    });
     linker.finish(&candidates, expect, &heads)
+}
+
+/// What `progress` was told last; it never goes back, though a segment may be looked at twice.
+#[derive(Default)]
+struct Told {
+    bytes_total: u64,
+    bytes_checked: u64,
+    records_checked: u64,
+    /// Bytes and records of the segments that are not linked yet, by index.
+    under_way: BTreeMap<usize, (u64, u64)>,
+}
+
+impl Told {
+    fn progress(&mut self, linked: &LogReport) -> Progress {
+        let bytes: u64 = self.under_way.values().map(|(bytes, _)| bytes).sum();
+        let records: u64 = self.under_way.values().map(|(_, records)| records).sum();
+        self.bytes_checked = self.bytes_checked.max(linked.bytes_checked + bytes);
+        self.records_checked = self.records_checked.max(linked.records_checked + records);
+        let Self { bytes_total, bytes_checked, records_checked, .. } = *self;
+        Progress { bytes_checked, bytes_total, records_checked }
+    }
 }
 
 /// The files with a segment's name, in order of position.

@@ -8,7 +8,7 @@ mod faulty;
 
 use build::{DIR, LogBuilder, ORIGIN, row};
 use bulla_chain::{Digest, TreeHead};
-use bulla_log::{Expectation, Finding, Level, LogReport, Progress, Verdict, verify_log};
+use bulla_log::{Expectation, Finding, Level, LogReport, Progress, Verdict, verify_log, verify_log_with};
 use bulla_vfs::{DirEntry, Host, MemVfs, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
 use bulla_wire::{FRAME_MAGIC, LogId, Position};
 use faulty::Faulty;
@@ -19,8 +19,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ID: LogId = LogId([3; 16]);
 
+/// The report, which is the same whatever the number of workers.
 fn check(host: &Host, level: Level, expect: &Expectation) -> LogReport {
-    verify_log(host, Path::new(DIR), level, expect, &mut |_| {})
+    let [report, two, five] =
+        [1, 2, 5].map(|workers| verify_log_with(workers, host, Path::new(DIR), level, expect, &mut |_| {}));
+    assert_eq!((&report, &report), (&two, &five));
+    report
 }
 
 fn check_full(log: &LogBuilder) -> LogReport {
@@ -64,13 +68,13 @@ fn remarks(report: &LogReport) -> Vec<&Finding> {
 
 #[test]
 fn a_closed_log_is_intact_and_everything_is_counted() {
-    for erasable in [false, true] {
+    for (erasable, workers) in [(false, 1), (true, 1), (false, 4)] {
         let log = closed(erasable);
         let head = log.frontier.head();
         let heads = [log.heads.clone(), vec![TreeHead::EMPTY, head]].concat();
         let expect = Expectation { id: Some(ID), origin: Some(ORIGIN.to_owned()), heads };
         let mut last = Progress::default();
-        let report = verify_log(&log.host, Path::new(DIR), Level::Full, &expect, &mut |now| {
+        let report = verify_log_with(workers, &log.host, Path::new(DIR), Level::Full, &expect, &mut |now| {
             assert!(now.bytes_checked >= last.bytes_checked && now.records_checked >= last.records_checked);
             last = now;
         });
@@ -420,7 +424,8 @@ fn beside_a_live_writer_nothing_is_damaged() {
         while !writer.is_finished() {
             rounds += 1;
             let level = if rounds % 2 == 0 { Level::Full } else { Level::Structure };
-            let report = check(&host, level, &Expectation::default());
+            let workers = 1 + rounds % 3;
+            let report = verify_log_with(workers, &host, Path::new(DIR), level, &Expectation::default(), &mut |_| {});
             assert_eq!(report.verdict(), Verdict::Intact, "{:?}", report.findings);
             if let Some(head) = report.head {
                 assert!(head.size >= size, "{} after {size}", head.size);
@@ -457,7 +462,7 @@ fn a_place_that_goes_on_becoming_valid_is_not_judged() {
         }
     });
     let host = Host { fs: Arc::new(faulty), ..log.host.clone() };
-    let report = check(&host, Level::Full, &Expectation::default());
+    let report = verify_log(&host, Path::new(DIR), Level::Full, &Expectation::default(), &mut |_| {});
     assert_eq!(report.verdict(), Verdict::Intact, "{:?}", report.findings);
 }
 

@@ -165,7 +165,7 @@ fn look_at_store(host: &Host, told: &[Told]) -> Result<(), Wrong> {
             Err(_) => {}
         }
     }
-    let options = VerifyOptions { host: host.clone(), ..VerifyOptions::default() };
+    let options = VerifyOptions { host: host.clone(), workers: 1, ..VerifyOptions::default() };
     let report = match bulla::verify(STORE_DIR, &options, &mut |_| {}) {
         Ok(report) => report,
         Err(error) => return Err(format!("I16: verify: {error}")),

@@ -11,6 +11,7 @@
 //! | time and randomness that repeat | [`ManualClock`], [`SeededRandom`] |
 //! | whole reads and writes over files that may do less | [`read_exact_at`], [`read_up_to_at`], [`write_all_at`] |
 //! | to wake those who wait for more | [`Signal`] |
+//! | pieces of work done by several threads, results in order | [`in_order`] |
 //! | locks in whose place a checker of schedules can put its own | [`sync`] |
 //!
 //! # Invariants
@@ -66,6 +67,7 @@ mod os;
 mod random;
 mod signal;
 pub mod sync;
+mod workers;
 
 pub use clock::{Clock, ManualClock, OsClock};
 pub use io_loops::{is_full, read_exact_at, read_up_to_at, write_all_at};
@@ -74,6 +76,7 @@ pub use memory::{MemOperations, MemVfs};
 pub use os::OsVfs;
 pub use random::{OsRandom, Random, SeededRandom};
 pub use signal::Signal;
+pub use workers::{Step, WAITING_MAX, in_order, parallelism};
 
 /// Runs the example of the README as a test.
 #[cfg(doctest)]

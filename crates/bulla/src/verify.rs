@@ -16,8 +16,8 @@ use crate::layout::{Layout, LogDir, NameOf, check_name, is_blank, journal_origin
 use crate::reader::{open_journal, unfinished};
 use crate::report::{LogVerdict, VerifyReport};
 use bulla_chain::{Seal, TreeHead};
-use bulla_log::{Expectation, Finding, Level, LogReader, LogReport, Progress, Verdict, verify_log};
-use bulla_vfs::Host;
+use bulla_log::{Expectation, Finding, Level, LogReader, LogReport, Progress, Verdict, verify_log_with};
+use bulla_vfs::{Host, parallelism};
 use bulla_wire::Kind;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,13 +29,16 @@ pub struct VerifyOptions {
     pub level: Level,
     /// Which tables; all when empty. The journal always is.
     pub tables: Vec<String>,
+    /// How many segments are checked at a time, each by a thread that ends before verification does: as many as the
+    /// machine runs at once, unless set. The report is the same.
+    pub workers: usize,
     /// Where files and time come from.
     pub host: Host,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { level: Level::Full, tables: Vec::new(), host: Host::os() }
+        Self { level: Level::Full, tables: Vec::new(), workers: parallelism(), host: Host::os() }
     }
 }
 
@@ -234,7 +237,7 @@ impl Verifier<'_> {
     }
 
     fn verify_log(&mut self, dir: &Path, expect: &Expectation) -> LogReport {
-        let (done, progress) = (self.done, &mut *self.progress);
+        let (done, options, progress) = (self.done, self.options, &mut *self.progress);
         let mut add = |log: Progress| {
             progress(Progress {
                 bytes_checked: done.bytes_checked + log.bytes_checked,
@@ -242,7 +245,7 @@ impl Verifier<'_> {
                 records_checked: done.records_checked + log.records_checked,
             });
         };
-        let report = verify_log(&self.options.host, dir, self.options.level, expect, &mut add);
+        let report = verify_log_with(options.workers, &options.host, dir, options.level, expect, &mut add);
         self.done.bytes_checked += report.bytes_checked;
         self.done.records_checked += report.records_checked;
         report

@@ -9,7 +9,9 @@ mod told;
 
 use build::{DIR, Edited, LogBuilder, row};
 use bulla_chain::{Break, Digest, Entry, Frontier, Seal, StreamDigest, TreeHead, body_digest};
-use bulla_log::{Expectation, Item, Level, Log, LogOptions, LogReader, LogReport, Order, Query, Verdict, verify_log};
+use bulla_log::{
+    Expectation, Item, Level, Log, LogOptions, LogReader, LogReport, Order, Query, Verdict, verify_log, verify_log_with,
+};
 use bulla_segment::segment_file_name;
 use bulla_wire::{
     Epoch, Footer, FrameBuilder, FrameHeader, FramePlace, IndexEntry, Kind, LogId, NewRecord, PageRef, Position,
@@ -36,8 +38,13 @@ fn closed() -> LogBuilder {
     log
 }
 
+/// The report, which is the same whatever the number of workers.
 fn check(log: &LogBuilder, level: Level) -> LogReport {
-    verify_log(&log.host, Path::new(DIR), level, &Expectation::default(), &mut |_| {})
+    let [report, two, five] = [1, 2, 5].map(|workers| {
+        verify_log_with(workers, &log.host, Path::new(DIR), level, &Expectation::default(), &mut |_| {})
+    });
+    assert_eq!((&report, &report), (&two, &five));
+    report
 }
 
 /// Decodes the records of a frame, lets `change` at them, and encodes them again.

@@ -95,7 +95,7 @@ fn examine(truth: &Truth, case: &Case, depth: Depth) -> Result<Outcome, String> 
     let disk = disk_of(&case.files);
     let host = host_on(&disk);
     let check = |level| {
-        let options = VerifyOptions { level, host: host.clone(), ..VerifyOptions::default() };
+        let options = VerifyOptions { level, host: host.clone(), workers: 1, ..VerifyOptions::default() };
         verify(STORE, &options, &mut |_| ())
     };
     let full = check(Level::Full);
