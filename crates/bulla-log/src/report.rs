@@ -33,6 +33,19 @@ pub struct Expectation {
     pub origin: Option<String>,
     /// Heads held elsewhere, each of which the log must continue.
     pub heads: Vec<TreeHead>,
+    /// A head that is trusted: it must be the log's own, and of what lies below it only segment headers are read, but for
+    /// the segment that its size falls into.
+    pub since: Option<TreeHead>,
+    /// Sizes at which the caller wants to know the root, for [`LogReport::roots`]. They expect nothing of the log.
+    pub sizes: Vec<u64>,
+}
+
+impl Expectation {
+    /// Whether nothing is known of the log.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Self { id, origin, heads, since, sizes: _ } = self;
+        id.is_none() && origin.is_none() && heads.is_empty() && since.is_none()
+    }
 }
 
 /// How far a verification has come.
@@ -106,9 +119,12 @@ pub struct LogReport {
     pub floor: Position,
     /// The tree head at the end of the log.
     pub head: Option<TreeHead>,
-    /// Whether the head was computed from every record up to it, none taken on trust. Otherwise it is what the log says
-    /// of itself.
+    /// Whether the head was computed from every record up to it, or every one behind [`Expectation::since`], none taken on
+    /// trust. Otherwise it is what the log says of itself.
     pub is_head_computed: bool,
+    /// The heads at [`Expectation::sizes`], in order of size, as far as they are known: computed, or where the records
+    /// below were not all read, what the log says of itself.
+    pub roots: Vec<TreeHead>,
     /// Segment files.
     pub segments: u64,
     /// Records decoded, the engine's included.

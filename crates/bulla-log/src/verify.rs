@@ -13,6 +13,8 @@
 //! - V4. Every position from 0 to the end is accounted for: by a record read, a finding, or a line in `not_checked`.
 //! - V5. The report is the same whatever the number of workers: a segment is judged by its own bytes, and the results are
 //!   linked in order.
+//! - V6. What lies below a trusted head is not read and said not to be checked. The records from there on are hashed on top
+//!   of the tree in the header before them, and only if that gives the trusted head at its size is the end computed.
 //!
 //! # Not here
 //!
@@ -73,9 +75,14 @@ pub fn verify_log_with(
     };
     let bytes_total = candidates.iter().filter_map(|candidate| host.fs.metadata(&candidate.path).ok()).map(|m| m.len);
     let mut told = Told { bytes_total: bytes_total.sum(), ..Told::default() };
-    let mut heads = expect.heads.clone();
+    let mut heads: Vec<_> = expect.heads.iter().copied().chain(expect.since).collect();
     heads.sort_by_key(|head| head.size);
-    let task = Task { host, level, id: most_common_id(host, &candidates), heads: &heads };
+    heads.dedup();
+    let mut sizes: Vec<_> = heads.iter().map(|head| head.size).chain(expect.sizes.iter().copied()).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let since = expect.since.map_or(0, |head| head.size);
+    let task = Task { host, level, id: most_common_id(host, &candidates), since, sizes: &sizes };
     let mut linker = Linker { report: LogReport { id: task.id, ..LogReport::default() }, ..Linker::new(level) };
     linker.report.segments = candidates.len() as u64;
     let examine = |index: usize, tell: &mut dyn FnMut((u64, u64))| {
@@ -219,7 +226,7 @@ impl Linker {
             self.settle_previous(None);
             self.last_number = self.last_number.map(|(number, files)| (number, files + 1));
         }
-        self.is_whole &= checked.is_whole();
+        self.is_whole &= checked.is_whole() || checked.is_below_since;
         self.is_read &= checked.is_whole();
         if let Some(walked) = &mut checked.walked {
             self.report.records_checked += walked.records;
@@ -287,7 +294,10 @@ impl Linker {
         let before = self.previous.as_ref().and_then(|previous| previous.facts.as_ref());
         self.is_whole &= match before {
             Some(facts) => facts.are_computed && facts.head == head_below(header) && facts.frontier == header.frontier,
-            None => header.base == Position::ZERO,
+            // What was not read on purpose ends where the next header says, or the head given as since is not in it.
+            None => {
+                header.base == Position::ZERO || follows && self.previous.as_ref().is_some_and(|p| p.is_below_since)
+            }
         };
         let seal = checked.walked.as_ref().and_then(|walked| walked.seal.as_ref());
         let follower = Follower { name: &checked.name, header, seal, offset: checked.frames_offset };
@@ -313,6 +323,10 @@ impl Linker {
         self.check_floor(candidates);
         self.check_genesis(candidates, expect);
         self.check_heads(heads);
+        self.check_since(candidates, expect);
+        self.report.roots = expect.sizes.iter().filter_map(|&size| self.head_at(size)).collect();
+        self.report.roots.sort_unstable_by_key(|head| head.size);
+        self.report.roots.dedup();
         if let Some(previous) = &self.previous {
             self.report.head = match (&previous.facts, &previous.summary) {
                 (Some(facts), _) => Some(facts.head),
@@ -375,7 +389,7 @@ impl Linker {
             && self.report.findings.iter().all(|finding| finding.verdict == Verdict::Intact)
         {
             // A crash during creation leaves this, but nobody then knows of the log yet.
-            let verdict = if *expect == Expectation::default() { Verdict::Intact } else { Verdict::Missing };
+            let verdict = if expect.is_nothing() { Verdict::Intact } else { Verdict::Missing };
             found.push((verdict, "the log has no genesis record: its creation was interrupted".to_owned()));
         }
         for (verdict, what) in found {
@@ -391,6 +405,25 @@ impl Linker {
         (verdict, format!("the log continues log {log}, which claimed the head {head}: {reason}"))
     }
 
+    /// The head at a size, if anything tells it.
+    fn head_at(&self, size: u64) -> Option<TreeHead> {
+        if size == 0 {
+            return Some(TreeHead::EMPTY);
+        }
+        self.roots.get(&size).map(|&root| TreeHead { size, root })
+    }
+
+    /// What lies below the trusted head was not read; that the head is the log's own, [`Self::check_heads`] sees to.
+    fn check_since(&mut self, candidates: &[Candidate], expect: &Expectation) {
+        let Some(since) = expect.since else { return };
+        self.is_whole &= self.head_at(since.size) == Some(since);
+        let first = candidates.iter().rfind(|candidate| candidate.base.0 <= since.size);
+        if let Some(first) = first.filter(|first| first.base > Position::ZERO) {
+            let what = format!("records 0..{}, which the head {since} stands for", first.base);
+            self.report.not_checked.push(what);
+        }
+    }
+
     /// The log must continue every head that somebody holds.
     fn check_heads(&mut self, heads: &[TreeHead]) {
         let end = match &self.previous {
@@ -398,9 +431,8 @@ impl Linker {
             None => Some(Position::ZERO),
         };
         for head in heads {
-            let root = if head.size == 0 { Some(TreeHead::EMPTY.root) } else { self.roots.get(&head.size).copied() };
             let position = Some(Position(head.size));
-            if let Some(root) = root {
+            if let Some(TreeHead { root, .. }) = self.head_at(head.size) {
                 if root != head.root {
                     self.find(
                         Verdict::Tampered,

@@ -6,7 +6,7 @@ mod build;
 #[path = "support/faulty.rs"]
 mod faulty;
 
-use build::{DIR, LogBuilder, ORIGIN, row};
+use build::{DIR, Edited, LogBuilder, ORIGIN, row};
 use bulla_chain::{Digest, TreeHead};
 use bulla_log::{Expectation, Finding, Level, LogReport, Progress, Verdict, verify_log, verify_log_with};
 use bulla_vfs::{DirEntry, Host, MemVfs, Metadata, OpenMode, Vfs, VfsFile, VfsLock};
@@ -72,7 +72,7 @@ fn a_closed_log_is_intact_and_everything_is_counted() {
         let log = closed(erasable);
         let head = log.frontier.head();
         let heads = [log.heads.clone(), vec![TreeHead::EMPTY, head]].concat();
-        let expect = Expectation { id: Some(ID), origin: Some(ORIGIN.to_owned()), heads };
+        let expect = Expectation { id: Some(ID), origin: Some(ORIGIN.to_owned()), heads, ..Expectation::default() };
         let mut last = Progress::default();
         let report = verify_log_with(workers, &log.host, Path::new(DIR), Level::Full, &expect, &mut |now| {
             assert!(now.bytes_checked >= last.bytes_checked && now.records_checked >= last.records_checked);
@@ -513,5 +513,70 @@ fn what_cannot_be_read_is_not_called_damaged() {
             assert_eq!((report.verdict(), report.findings.len()), (Verdict::Unreadable, 1), "{:?}", report.findings);
             assert!(report.findings[0].what.ends_with("bad sector"));
         }
+    }
+}
+
+/// From a trusted head on: what lies below is passed over and named, the head itself is computed, and what comes behind
+/// it is judged as ever.
+#[test]
+fn since_a_trusted_head_only_what_follows_is_read() {
+    let log = closed(false);
+    let (at_five, at_ten, end) = (log.heads[0], log.heads[1], log.frontier.head());
+    let inner = {
+        let expect = Expectation { sizes: vec![7, 99], ..Expectation::default() };
+        let report = check(&log.host, Level::Full, &expect);
+        assert_eq!((report.findings.len(), report.roots.len(), report.roots[0].size), (0, 1, 7));
+        report.roots[0]
+    };
+    let since = |head: TreeHead| Expectation { since: Some(head), ..Expectation::default() };
+    for (head, read_from) in [(TreeHead::EMPTY, 0), (at_five, 5), (inner, 5), (at_ten, 10), (end, 10)] {
+        let report = check(&log.host, Level::Full, &since(head));
+        assert_eq!((&report.findings, report.records_checked), (&vec![], 15 - read_from), "since {head}");
+        assert_eq!((report.head, report.is_head_computed), (Some(end), true), "since {head}");
+        let expected = (read_from > 0).then(|| format!("records 0..{read_from}, which the head {head} stands for"));
+        assert_eq!(report.not_checked, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    // Another root, at a border, within a segment, at the end and of nothing at all, and a head above the log.
+    for head in [TreeHead::EMPTY, at_five, inner, end] {
+        let other = TreeHead { root: Digest([1; 32]), ..head };
+        let report = check(&log.host, Level::Full, &since(other));
+        let bad = report.first_bad().unwrap();
+        assert_eq!((bad.verdict, bad.position), (Verdict::Tampered, Some(Position(head.size))), "since {other}");
+        assert!(!report.is_head_computed);
+    }
+    let above = TreeHead { size: 16, ..end };
+    let report = check(&log.host, Level::Full, &since(above));
+    let bad = report.first_bad().unwrap();
+    assert_eq!((bad.verdict, bad.position), (Verdict::Missing, Some(Position(15))), "{:?}", report.findings);
+}
+
+/// The trusted head says nothing of what follows it, and does not excuse what is gone below it.
+#[test]
+fn since_a_trusted_head_edits_behind_it_and_missing_files_are_found() {
+    let log = closed(false);
+    let at_five = log.heads[0];
+    let expect = Expectation { since: Some(at_five), ..Expectation::default() };
+    let (disk, host) = copy_of(&log);
+    let paths = log.paths();
+    let mut edited = Edited::parse(&disk.read_file(&paths[1]).unwrap());
+    edited.replace(1, b"first", b"forst");
+    disk.write_file(&paths[1], &edited.bytes()).unwrap();
+    let report = check(&host, Level::Full, &expect);
+    let bad = report.first_bad().unwrap();
+    assert_eq!((bad.verdict, bad.position), (Verdict::Tampered, Some(Position(5))), "{:?}", report.findings);
+
+    // The same edit below the head is nobody's business, and the report says so.
+    let expect_later = Expectation { since: Some(log.heads[1]), ..Expectation::default() };
+    let report = check(&host, Level::Full, &expect_later);
+    assert_eq!((report.verdict(), report.not_checked.len()), (Verdict::Intact, 1), "{:?}", report.findings);
+
+    for index in [0, 1] {
+        let (disk, host) = copy_of(&log);
+        disk.remove_file(&paths[index]).unwrap();
+        let report = check(&host, Level::Full, &expect_later);
+        let bad = report.first_bad().unwrap();
+        assert_eq!(bad.verdict, Verdict::Missing, "{:?}", report.findings);
+        assert!(bad.position.is_some_and(|position| position.0 <= 10), "{bad:?}");
     }
 }

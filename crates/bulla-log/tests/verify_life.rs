@@ -42,7 +42,7 @@ fn power_cuts_leave_intact_logs() {
         let options = LogOptions::new().segment_bytes_max(8 << 10).origin("test/log").erasable(erasable);
         let mut log = Log::create(&host(&disk), Path::new("/log"), ID, &options).unwrap();
         bulla_vfs::Vfs::sync_dir(&disk, Path::new("/")).unwrap();
-        let mut expect = Expectation { id: Some(ID), origin: Some("test/log".to_owned()), heads: Vec::new() };
+        let mut expect = Expectation { id: Some(ID), origin: Some("test/log".to_owned()), ..Expectation::default() };
         for life in 0..30_u64 {
             for step in 0..life * 7 % 23 {
                 append(&log, life * 31 + step, durability(step));

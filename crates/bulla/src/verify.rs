@@ -175,6 +175,7 @@ impl Verifier<'_> {
             // Origins begin with the store's name, which a journal that cannot be read whole may not say.
             origin: journal.is_created().then(|| table.origin.clone()),
             heads: table.head.into_iter().collect(),
+            ..Expectation::default()
         };
         let report = self.verify_log(&dir, &expect);
         self.collect_journal_heads(&dir);
@@ -227,7 +228,7 @@ impl Verifier<'_> {
         }
         let origin = journal.state.is_created().then(|| journal_origin(&journal.state.name));
         let heads = self.journal_heads.iter().map(|&(size, root)| TreeHead { size, root: bulla_chain::Digest(root) });
-        let expect = Expectation { id: None, origin, heads: heads.collect() };
+        let expect = Expectation { id: None, origin, heads: heads.collect(), ..Expectation::default() };
         let mut report = self.verify_log(&dir, &expect);
         // The log's own findings say more about the same bytes.
         let places: BTreeSet<_> = report.findings.iter().filter_map(|finding| finding.position).collect();

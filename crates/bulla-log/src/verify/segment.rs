@@ -11,7 +11,7 @@ use super::facts::{Facts, check_footer_alone, check_header_alone};
 use super::walk::{Range, Walk, Walked};
 use super::{describe, verdict_of_segment};
 use crate::report::{Findings, Level, Verdict};
-use bulla_chain::{Frontier, TreeHead};
+use bulla_chain::Frontier;
 use bulla_segment::{Newest, SegmentError, SegmentFile, Stop, Summary, Tail, Verdict as TailVerdict};
 use bulla_vfs::{Host, OpenMode};
 use bulla_wire::{LogId, Position, SegmentHeader};
@@ -38,8 +38,10 @@ pub(super) struct Task<'a> {
     pub(super) level: Level,
     /// The log that the segments must belong to.
     pub(super) id: Option<LogId>,
-    /// Heads whose roots are wanted, by size.
-    pub(super) heads: &'a [TreeHead],
+    /// Segments that end at or below this size are not read beyond their header.
+    pub(super) since: u64,
+    /// Sizes at which the root is wanted, in order.
+    pub(super) sizes: &'a [u64],
 }
 
 /// What was found out about one segment.
@@ -61,6 +63,8 @@ pub(super) struct Examined {
     pub(super) bytes_checked: u64,
     /// Whether a crash left the file before its header was durable.
     pub(super) is_interrupted: bool,
+    /// Whether nothing but its header was to be read.
+    pub(super) is_below_since: bool,
 }
 
 impl Examined {
@@ -83,6 +87,7 @@ pub(super) fn check(task: Task<'_>, candidate: &Candidate, tick: &mut dyn FnMut(
         end: None,
         bytes_checked: 0,
         is_interrupted: false,
+        is_below_since: candidate.next_base.is_some_and(|next| next.0 <= task.since),
     };
     if let Err(error) = checked.run(task, candidate, tick) {
         let position = checked.header.as_ref().map_or(candidate.base, |header| header.base);
@@ -109,6 +114,9 @@ impl Examined {
         self.header = Some(header.clone());
         self.frames_offset = file.frames_offset();
         self.bytes_checked = self.frames_offset;
+        if self.is_below_since {
+            return Ok(());
+        }
 
         let mut range = self.ending(&file, candidate)?;
         if task.level == Level::Structure {
@@ -116,7 +124,7 @@ impl Examined {
             range = Range { limit: range.limit.min(self.frames_offset + 1), end: None, ..range };
         }
         let found_before = self.findings.worst();
-        let mut walked = Walk::new(&file, range, frontier, task.heads, &mut self.findings).run(tick)?;
+        let mut walked = Walk::new(&file, range, frontier, task.sizes, &mut self.findings).run(tick)?;
         walked.is_whole &= task.level == Level::Full;
         // Some bytes are read more than once, to find the end and then to walk there.
         self.bytes_checked = (self.bytes_checked + walked.bytes_read).min(file.file_len()?);

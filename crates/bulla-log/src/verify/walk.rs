@@ -67,8 +67,8 @@ struct Gap {
 pub(super) struct Walk<'a> {
     segment: &'a SegmentFile,
     range: Range,
-    /// Heads whose roots are wanted, by size.
-    heads: &'a [TreeHead],
+    /// Sizes at which the root is wanted, in order.
+    sizes: &'a [u64],
     sequence: Sequence,
     gap: Option<Gap>,
     pages: Vec<PageRef>,
@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
         segment: &'a SegmentFile,
         range: Range,
         frontier: Frontier,
-        heads: &'a [TreeHead],
+        sizes: &'a [u64],
         findings: &'a mut Findings,
     ) -> Self {
         let base = segment.header().base;
@@ -102,11 +102,11 @@ impl<'a> Walk<'a> {
             heads: Vec::new(),
             bytes_read: 0,
         };
-        let beyond = heads.partition_point(|head| head.size <= base.0);
+        let beyond = sizes.partition_point(|&size| size <= base.0);
         Self {
             segment,
             range,
-            heads: heads.get(beyond..).unwrap_or_default(),
+            sizes: sizes.get(beyond..).unwrap_or_default(),
             sequence: Sequence::new(segment.header()),
             gap: None,
             pages: Vec::new(),
@@ -264,10 +264,10 @@ impl<'a> Walk<'a> {
             return;
         }
         self.walked.frontier.push(leaf_of(record));
-        while let Some((head, rest)) = self.heads.split_first().filter(|(head, _)| head.size == record.position.0 + 1) {
-            debug_assert!(head.size == self.walked.frontier.size(), "BUG: W3");
+        while let Some((size, rest)) = self.sizes.split_first().filter(|(size, _)| **size == record.position.0 + 1) {
+            debug_assert!(*size == self.walked.frontier.size(), "BUG: W3");
             self.walked.heads.push(self.walked.frontier.head());
-            self.heads = rest;
+            self.sizes = rest;
         }
     }
 
