@@ -77,6 +77,9 @@ pub enum Error {
     /// The table was created otherwise than the caller asks for.
     #[error("table {table} was created with {what} {found}, not {asked}")]
     TableDiffers { table: String, what: &'static str, found: String, asked: String },
+    /// A checkpoint cannot be noted.
+    #[error("no checkpoint can be noted in {}: {what}", path.display())]
+    Checkpoint { path: PathBuf, what: String },
     /// The store was closed, and other handles of it were alive: what they do from now on fails.
     #[error("store {} was closed while other handles were alive", dir.display())]
     StillShared { dir: PathBuf },
@@ -187,7 +190,7 @@ impl Error {
         match self {
             Self::Table(source) => source.path(),
             Self::Log(source) => source.path(),
-            Self::Io { path, .. } => Some(path),
+            Self::Io { path, .. } | Self::Checkpoint { path, .. } => Some(path),
             Self::NoSuchStore { dir }
             | Self::NotAStore { dir }
             | Self::AlreadyAStore { dir }

@@ -50,6 +50,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
+#[allow(dead_code, reason = "making and verifying checkpoints follow")]
+mod checkpoints;
 mod error;
 mod event;
 mod journal;
