@@ -121,7 +121,7 @@ impl Reader {
     /// let trail = store.table::<Event>("trail")?;
     /// trail.append(&Event::new("ana", "log in", "shop"))?;
     /// let origin = store.tables().remove(0).origin;
-    /// let held = Checkpoint::new(origin, trail.head()?).expect("an origin"); // As it was signed and kept elsewhere.
+    /// let held = Checkpoint::new(&origin, trail.head()?).expect("an origin"); // As it was signed and kept elsewhere.
     ///
     /// let reader = Reader::open_on(&host, "/audit")?;
     /// let proven = reader.verified::<Event, Postcard>(&held, Schema::default())?;
