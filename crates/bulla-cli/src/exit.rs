@@ -156,7 +156,11 @@ fn exit_of(error: &bulla::Error) -> Exit {
     let is_input = match error {
         bulla::Error::BadName { .. } => return Exit::Usage,
         bulla::Error::Tampered { .. } => return Exit::Negative,
-        bulla::Error::TableDiffers { .. } | bulla::Error::AlreadyAStore { .. } | bulla::Error::NotEmpty { .. } => true,
+        bulla::Error::Log(source) if source.is_unproven() => return Exit::Negative,
+        bulla::Error::TableDiffers { .. }
+        | bulla::Error::AlreadyAStore { .. }
+        | bulla::Error::NotEmpty { .. }
+        | bulla::Error::Log(bulla::LogError::NoSuchRecord { .. }) => true,
         bulla::Error::Table(source) => {
             matches!(source, TableError::TokenOfOtherLog { .. } | TableError::TokenOfOtherOrder { .. })
         }

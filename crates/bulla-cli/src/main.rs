@@ -20,11 +20,13 @@ mod man;
 mod operands;
 mod output;
 mod progress;
+mod prove;
 mod reading;
 mod repair;
 mod stat;
 mod tail;
 mod text;
+mod tiles;
 mod time_field;
 mod times;
 mod verify;
@@ -52,7 +54,9 @@ enum Verb {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Repair(repair::Arguments),
+    Prove(prove::Arguments),
     Check(check::Arguments),
+    Tiles(tiles::Arguments),
     Key(key::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
@@ -87,7 +91,9 @@ fn main() -> ExitCode {
         Verb::Inspect(arguments) => inspect::run(&arguments),
         Verb::Verify(arguments) => verify::run(&arguments),
         Verb::Repair(arguments) => repair::run(&arguments),
+        Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Tiles(arguments) => tiles::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),
         Verb::Man(arguments) => man::run(&arguments),

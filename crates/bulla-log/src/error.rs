@@ -147,6 +147,12 @@ impl LogError {
         matches!(self.first(), Self::Pruned { .. })
     }
 
+    /// Whether records contradict a head that they must lead to: all their checksums may hold.
+    #[must_use]
+    pub fn is_unproven(&self) -> bool {
+        matches!(self.first(), Self::Unproven { .. })
+    }
+
     /// The file or directory at fault.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

@@ -6,11 +6,12 @@
 //! - R2. A journal that is damaged in places still gives the tables that the rest of it names, and says that it is
 //!   partial.
 
+use crate::checkpoints;
 use crate::error::Error;
 use crate::journal::{JournalState, TableInfo};
 use crate::layout::{Found, Layout, NameOf, check_name};
 use crate::store::{any_schema, check_codec};
-use bulla_chain::Checkpoint;
+use bulla_chain::{Checkpoint, ShownCheckpoint};
 use bulla_log::{LogError, LogReader, Prover, Source};
 use bulla_table::{Codec, Postcard, RawView, Schema, View};
 use bulla_vfs::Host;
@@ -133,6 +134,18 @@ impl Reader {
         let no_such = || Error::NoSuchOrigin { dir: self.dir().to_owned(), origin: checkpoint.origin().to_owned() };
         let table = table.ok_or_else(no_such)?;
         Ok(self.view(&table.name, schema)?.verified(checkpoint.head())?)
+    }
+
+    /// The checkpoints noted of a table, oldest first; of a long list the newest. They are texts: who signed them, and
+    /// whether the table agrees, is another question.
+    ///
+    /// # Errors
+    ///
+    /// As [`table`](Self::table), and I/O failures.
+    pub fn checkpoints(&self, name: &str) -> Result<Vec<ShownCheckpoint>, Error> {
+        let (table, _) = self.log(name)?;
+        let notes = checkpoints::read(&self.inner.host, &self.inner.layout.log(name, table.log))?;
+        Ok(notes.unwrap_or_default().entries.into_iter().map(|noted| noted.shown).collect())
     }
 
     /// Makes proofs of a table's records, and its tiles, as of now.
