@@ -210,6 +210,8 @@ mod tests {
     use std::sync::Arc;
 
     const DIR: &str = "/log";
+    #[expect(clippy::cast_possible_truncation, reason = "it is 16 MiB")]
+    const MAX: usize = FILE_BYTES_MAX as usize;
 
     fn setting() -> (MemVfs, Host) {
         let disk = MemVfs::new();
@@ -331,9 +333,9 @@ mod tests {
             assert!(disk.list(Path::new(DIR)).unwrap().is_empty());
         }
         // The same with a sound checksum, as somebody else may write it.
-        let mut entry = format!("{}\n7\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n", "x".repeat(NOTE_BYTES_MAX));
-        entry += &format!("crc32 {:08x}\n", crc32fast::hash(entry.as_bytes()));
-        let notes = parse(&[entry.into_bytes(), encode(&unsigned(9)).unwrap()].concat(), 0);
+        let entry = format!("{}\n7\nBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n", "x".repeat(NOTE_BYTES_MAX));
+        let line = format!("crc32 {:08x}\n", crc32fast::hash(entry.as_bytes()));
+        let notes = parse(&[entry.into_bytes(), line.into_bytes(), encode(&unsigned(9)).unwrap()].concat(), 0);
         assert_eq!((shown(&notes), notes.problems.len()), (vec![unsigned(9)], 1));
     }
 
@@ -342,7 +344,7 @@ mod tests {
     fn of_a_huge_file_the_newest_part_is_read() {
         let (disk, host) = setting();
         let entry = encode(&signed(7)).unwrap();
-        let count = FILE_BYTES_MAX as usize / entry.len() + 10;
+        let count = MAX / entry.len() + 10;
         disk.write_file(&path(Path::new(DIR)), &entry.repeat(count)).unwrap();
         let notes = read(&host, Path::new(DIR)).unwrap().unwrap();
         let len = (entry.len() * count) as u64;
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn nonsense_without_an_end_is_not_cut_off() {
         let (disk, host) = setting();
-        let nonsense = b"crc32 00000000\n".repeat((FILE_BYTES_MAX as usize + (1 << 20)) / LINE_BYTES);
+        let nonsense = b"crc32 00000000\n".repeat((MAX + (1 << 20)) / LINE_BYTES);
         disk.write_file(&path(Path::new(DIR)), &nonsense).unwrap();
         append(&host, Path::new(DIR), &unsigned(9)).unwrap();
         let notes = read(&host, Path::new(DIR)).unwrap().unwrap();

@@ -11,7 +11,7 @@ mod state;
 
 pub(crate) use row::{JOURNAL_SCHEMA, JournalRow};
 pub(crate) use state::JournalState;
-pub use state::TableInfo;
+pub use state::{StoreKey, TableInfo};
 
 use crate::error::Error;
 use crate::layout::{Layout, journal_origin, store_of_journal_origin};

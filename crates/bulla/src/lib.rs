@@ -68,7 +68,7 @@ mod verify;
 
 pub use error::Error;
 pub use event::{EVENT_SCHEMA, Event};
-pub use journal::TableInfo;
+pub use journal::{StoreKey, TableInfo};
 pub use layout::NameOf;
 pub use options::{Options, TableOptions};
 pub use reader::Reader;

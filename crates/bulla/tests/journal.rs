@@ -24,14 +24,14 @@ fn verdict(host: &Host) -> bulla::VerifyReport {
     verify("/shop", &VerifyOptions { host: host.clone(), ..VerifyOptions::default() }, &mut |_| {}).unwrap()
 }
 
-/// The first byte of a row is its variant, and 4 is a state row.
+/// The first byte of a row is its variant, and 8 is a state row.
 fn state_rows(host: &Host) -> Vec<Position> {
     let log = LogReader::open(host, Path::new("/shop/journal")).unwrap();
     let mut cursor = log.snapshot().unwrap().cursor(&Query::new());
     let mut found = Vec::new();
     while let Some(item) = cursor.next() {
         if let Item::Record(record) = item.unwrap()
-            && record.payload().unwrap()[0] == 4
+            && record.payload().unwrap()[0] == 8
         {
             found.push(record.position);
         }

@@ -27,14 +27,26 @@ pub(crate) enum JournalRow {
     TableCreated { name: String, log: [u8; 16], codec: String, erasable: bool, schema: u32 },
     /// Rows of that schema may follow.
     SchemaSeen { table: String, schema: u32 },
-    /// A log was closed with this head.
+    /// A log was closed with this head. Written where no checkpoint of it could be made.
     HeadSeen { log: [u8; 16], head: Head },
-    /// Everything the rows before say, so that opening starts here. Written after the journal began a segment.
+    /// What earlier versions wrote for `StateNow`; says that nothing was checkpointed and there is no key.
     State { name: String, segment_bytes: Option<u64>, tables: Vec<TableRow> },
+    /// Never written, and refused as newer: a kept store of an earlier version has it as the row of a later one.
+    Reserved,
+    /// As `HeadSeen`, and a checkpoint of this head is noted in the log's `checkpoints` from here on, unless a crash came
+    /// in between.
+    Checkpointed { log: [u8; 16], head: Head },
+    /// Checkpoints are signed with this key from here on; `key` is a verifier key's text, `file` where the private one was
+    /// said to be, or empty. `note` is the authority for it, signed by the key before; the first key has none.
+    KeySet { key: String, file: String, note: Option<String> },
+    /// Everything the rows before say, so that opening starts here. Written after the journal began a segment.
+    StateNow { name: String, segment_bytes: Option<u64>, tables: Vec<TableNow>, key: Option<KeyNow> },
 }
 
 /// Variants above this are a later version's.
-const VARIANT_MAX: u8 = 4;
+const VARIANT_MAX: u8 = 8;
+/// Nobody's variant.
+const VARIANT_RESERVED: u8 = 5;
 /// Where a varint ends: below this a byte is its last.
 const VARINT_MORE: u8 = 0x80;
 
@@ -50,6 +62,21 @@ pub(crate) struct TableRow {
     pub(crate) schemas: Vec<u32>,
     /// The newest head seen.
     pub(crate) head: Option<Head>,
+}
+
+/// One table of a `StateNow` row: as before, and what was checkpointed of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TableNow {
+    pub(crate) table: TableRow,
+    /// The size of the newest head of which a checkpoint was noted.
+    pub(crate) checkpointed: Option<u64>,
+}
+
+/// The key of a `StateNow` row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyNow {
+    pub(crate) key: String,
+    pub(crate) file: String,
 }
 
 /// A tree head.
@@ -96,7 +123,7 @@ impl JournalRow {
             return Err(RowError::Newer(format!("schema {}", schema.0)));
         }
         match bytes.first() {
-            Some(&first) if (VARIANT_MAX + 1..VARINT_MORE).contains(&first) => {
+            Some(&first) if first == VARIANT_RESERVED || (VARIANT_MAX + 1..VARINT_MORE).contains(&first) => {
                 Err(RowError::Newer(format!("variant {first}")))
             }
             _ => Postcard::decode(bytes).map_err(RowError::Codec),
@@ -108,7 +135,9 @@ impl JournalRow {
 mod tests {
     use super::*;
 
-    fn every_variant() -> [(JournalRow, &'static str); 5] {
+    const KEY: &str = "acme+d21bfac3+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+
+    fn every_variant() -> [(JournalRow, &'static str); 8] {
         let head = Head { size: 300, root: [0xee; 32] };
         let table = TableRow {
             name: "t".into(),
@@ -138,9 +167,29 @@ mod tests {
                  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
             ),
             (
-                JournalRow::State { name: "shop".into(), segment_bytes: Some(65_536), tables: vec![table] },
+                JournalRow::State { name: "shop".into(), segment_bytes: Some(65_536), tables: vec![table.clone()] },
                 "04 04 73686f70 01808004 01 01 74 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 03 726177 00 01 02 01 02 01 ac02
                  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
+            ),
+            (
+                JournalRow::Checkpointed { log: [0xaa; 16], head },
+                "06 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ac02
+                 eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee",
+            ),
+            (
+                JournalRow::KeySet { key: KEY.into(), file: "k".into(), note: Some("n".into()) },
+                "07 3a 61636d652b64323162666163332b4165704b624750696e46494b76765651
+                 65784d7578666d5652336175767235376b6b4965366d6b5552744973 01 6b 01 01 6e",
+            ),
+            (
+                JournalRow::StateNow {
+                    name: "shop".into(),
+                    segment_bytes: None,
+                    tables: vec![TableNow { table, checkpointed: Some(300) }],
+                    key: Some(KeyNow { key: "k".into(), file: String::new() }),
+                },
+                "08 04 73686f70 00 01 01 74 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 03 726177 00 01 02 01 02 01 ac02
+                 eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee 01 ac02 01 01 6b 00",
             ),
         ]
     }
@@ -179,7 +228,8 @@ mod tests {
     #[test]
     fn an_unknown_variant_or_schema_is_newer() {
         let known = unhex("00 04 73686f70 00");
-        for (schema, bytes) in [(JOURNAL_SCHEMA, &[VARIANT_MAX + 1, 9, 9][..]), (SchemaId(2), &known)] {
+        let later = [[VARIANT_MAX + 1, 9, 9], [VARIANT_RESERVED, 9, 9]];
+        for (schema, bytes) in [(JOURNAL_SCHEMA, &later[0][..]), (JOURNAL_SCHEMA, &later[1]), (SchemaId(2), &known)] {
             assert!(matches!(JournalRow::decode(schema, bytes), Err(RowError::Newer(_))), "{bytes:?}");
         }
     }

@@ -6,10 +6,10 @@
 //!   after that, or after a row that could not be read, knows the rest to be partial, and there contradictions mean nothing.
 //! - J4. A state row says exactly what the rows before it say.
 
-use super::row::{JournalRow, RowError, TableRow};
+use super::row::{JournalRow, KeyNow, RowError, TableNow, TableRow};
 use crate::error::Error;
 use crate::layout::{LogDir, is_name, table_origin};
-use bulla_chain::TreeHead;
+use bulla_chain::{Authority, Note, TreeHead, VerifierKey};
 use bulla_log::{Item, Order, Query, Snapshot};
 use bulla_wire::{Kind, LogId, Position, Record, SchemaId, Time};
 use std::collections::BTreeMap;
@@ -33,8 +33,32 @@ pub struct TableInfo {
     pub origin: String,
     /// The schemas it was opened for writing with, least first.
     pub schemas: Vec<SchemaId>,
-    /// The head it had when it was last closed.
+    /// The newest head of it that the journal has: of when it was last closed, or a checkpoint of it was made.
     pub head: Option<TreeHead>,
+    /// The size of the newest head of which a checkpoint was noted.
+    pub checkpointed: Option<u64>,
+}
+
+/// The key that a store's checkpoints are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreKey {
+    /// What to check signatures with. Who does not know it from elsewhere knows nothing by it.
+    pub key: VerifierKey,
+    /// Where the private key was said to be; empty if that was not said.
+    pub file: String,
+}
+
+/// That one key was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "for verification, which checks the signature")]
+pub(crate) struct KeyChange {
+    pub(crate) old: VerifierKey,
+    pub(crate) new: VerifierKey,
+    /// What the old key allowed: the row, right behind the head it names. The row's own bytes were compared.
+    pub(crate) authority: Authority,
+    /// Its text, and the signature, which was not checked.
+    pub(crate) note: Note,
 }
 
 /// The sum of the rows up to a position.
@@ -45,6 +69,10 @@ pub(crate) struct JournalState {
     /// What its tables' segments grow to, if its creator said so.
     pub(crate) segment_bytes: Option<u64>,
     pub(crate) tables: BTreeMap<String, TableInfo>,
+    /// What checkpoints are signed with.
+    pub(crate) key: Option<StoreKey>,
+    /// The changes of that key in the rows read; those before the first state row read are not among them.
+    pub(crate) key_changes: Vec<KeyChange>,
     /// The position after the last record taken in.
     pub(crate) end: Position,
     /// Whether something before `end` could not be read (J3).
@@ -78,7 +106,7 @@ impl JournalState {
             let is_end = item.is_err();
             match read(dir, item) {
                 Ok(row) => {
-                    let is_state = matches!(row.row, JournalRow::State { .. });
+                    let is_state = matches!(row.row, JournalRow::State { .. } | JournalRow::StateNow { .. });
                     rows.push(row);
                     if is_state {
                         break;
@@ -151,7 +179,7 @@ impl JournalState {
             JournalRow::TableCreated { name, log, codec, erasable, schema } => {
                 let schemas = vec![schema];
                 let created = time.0;
-                self.insert(TableRow { name, log, codec, erasable, created, schemas, head: None })?;
+                self.insert(TableRow { name, log, codec, erasable, created, schemas, head: None }, None)?;
             }
             JournalRow::SchemaSeen { table, schema } => {
                 let table = self.tables.get_mut(&table).ok_or_else(|| format!("no table {table} has schemas"))?;
@@ -161,28 +189,90 @@ impl JournalState {
                 }
             }
             JournalRow::HeadSeen { log, head } => {
-                let (log, head) = (LogId(log), TreeHead::from(head));
-                let table = self.tables.values_mut().find(|table| table.log == log);
-                let table = table.ok_or_else(|| format!("no table has the log {log}"))?;
-                if table.head.is_some_and(|seen| head.size <= seen.size) {
-                    return Err(format!("the head of table {} falls to {}", table.name, head.size));
+                let (table, head) = self.table_of(LogId(log), head.into())?;
+                if table.head.is_some_and(|seen| head.size == seen.size) {
+                    return Err(format!("the head of table {} stays at {}", table.name, head.size));
                 }
                 table.head = Some(head);
             }
+            JournalRow::Checkpointed { log, head } => {
+                let (table, head) = self.table_of(LogId(log), head.into())?;
+                if table.checkpointed == Some(head.size) {
+                    return Err(format!("the checkpoint of table {} stays at {}", table.name, head.size));
+                }
+                table.head = Some(head);
+                table.checkpointed = Some(head.size);
+            }
+            JournalRow::Reserved => return Err(String::from("nobody writes such a row")),
+            JournalRow::KeySet { key, file, note } => self.apply_key(&key, file, note)?,
             JournalRow::State { name, segment_bytes, tables } => {
-                return self.apply_state(name, segment_bytes, tables);
+                let tables = tables.into_iter().map(|table| TableNow { table, checkpointed: None }).collect();
+                return self.apply_state(name, segment_bytes, tables, None);
+            }
+            JournalRow::StateNow { name, segment_bytes, tables, key } => {
+                return self.apply_state(name, segment_bytes, tables, key);
             }
         }
         Ok(())
     }
 
+    /// The table with that log, if the head may follow the newest one seen of it.
+    fn table_of(&mut self, log: LogId, head: TreeHead) -> Result<(&mut TableInfo, TreeHead), String> {
+        let table = self.tables.values_mut().find(|table| table.log == log);
+        let table = table.ok_or_else(|| format!("no table has the log {log}"))?;
+        match table.head {
+            Some(seen) if head.size < seen.size => {
+                Err(format!("the head of table {} falls to {}", table.name, head.size))
+            }
+            Some(seen) if head.size == seen.size && head != seen => {
+                Err(format!("table {} has two heads at {}", table.name, head.size))
+            }
+            _ => Ok((table, head)),
+        }
+    }
+
+    /// The first key comes alone, each other with what the one before it signed.
+    fn apply_key(&mut self, key: &str, file: String, note: Option<String>) -> Result<(), String> {
+        let new = store_key(key, file)?;
+        match (&self.key, note) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                return Err(String::from("the first key has an authority, and nobody can have signed it"));
+            }
+            (Some(_), None) => return Err(String::from("the key changes without an authority")),
+            (Some(old), Some(note)) => {
+                let note: Note = note.parse().map_err(|error| format!("the authority of a key is no note: {error}"))?;
+                let authority: Authority = note.text().parse().map_err(|error| format!("{error}"))?;
+                let action = JournalRow::KeySet { key: key.to_owned(), file: new.file.clone(), note: None }.encode();
+                if authority != Authority::over(authority.log, authority.head, Kind::ROW, &action) {
+                    return Err(String::from("the authority of a key is over something else"));
+                }
+                let change = KeyChange { old: old.key.clone(), new: new.key.clone(), authority, note };
+                self.key_changes.push(change);
+            }
+        }
+        self.key = Some(new);
+        Ok(())
+    }
+
     /// J4. What a state row says counts from here on, even if it contradicts what was read before.
-    fn apply_state(&mut self, name: String, segment_bytes: Option<u64>, tables: Vec<TableRow>) -> Result<(), String> {
+    fn apply_state(
+        &mut self,
+        name: String,
+        segment_bytes: Option<u64>,
+        tables: Vec<TableNow>,
+        key: Option<KeyNow>,
+    ) -> Result<(), String> {
         let (name, end, is_partial) = (checked(name)?, self.end, self.is_partial);
-        let mut said = Self { name, segment_bytes, tables: BTreeMap::new(), end, is_partial };
-        let is_sorted = tables.is_sorted_by(|left, right| left.name < right.name);
-        for table in tables {
-            said.insert(table)?;
+        let key = key.map(|KeyNow { key, file }| store_key(&key, file)).transpose()?;
+        let key_changes = self.key_changes.clone();
+        let mut said = Self { name, segment_bytes, tables: BTreeMap::new(), key, key_changes, end, is_partial };
+        let is_sorted = tables.is_sorted_by(|left, right| left.table.name < right.table.name);
+        for TableNow { table, checkpointed } in tables {
+            if checkpointed > table.head.map(|head| TreeHead::from(head).size) {
+                return Err(format!("a checkpoint of table {} above its head", table.name));
+            }
+            said.insert(table, checkpointed)?;
         }
         let agrees = !self.is_created() || self.is_partial || *self == said;
         *self = said;
@@ -193,7 +283,7 @@ impl JournalState {
         }
     }
 
-    fn insert(&mut self, row: TableRow) -> Result<(), String> {
+    fn insert(&mut self, row: TableRow, checkpointed: Option<u64>) -> Result<(), String> {
         let name = checked(row.name)?;
         let log = LogId(row.log);
         if self.tables.contains_key(&name) {
@@ -213,6 +303,7 @@ impl JournalState {
             origin: table_origin(&self.name, &name, log),
             schemas: row.schemas.into_iter().map(SchemaId).collect(),
             head: row.head.map(TreeHead::from),
+            checkpointed,
             name: name.clone(),
         };
         self.tables.insert(name, table);
@@ -221,19 +312,23 @@ impl JournalState {
 
     /// J4. The row that says all this.
     pub(crate) fn to_row(&self) -> JournalRow {
-        let table = |table: &TableInfo| TableRow {
-            name: table.name.clone(),
-            log: table.log.0,
-            codec: table.codec.clone(),
-            erasable: table.erasable,
-            created: table.created.0,
-            schemas: table.schemas.iter().map(|schema| schema.0).collect(),
-            head: table.head.map(Into::into),
+        let table = |table: &TableInfo| TableNow {
+            table: TableRow {
+                name: table.name.clone(),
+                log: table.log.0,
+                codec: table.codec.clone(),
+                erasable: table.erasable,
+                created: table.created.0,
+                schemas: table.schemas.iter().map(|schema| schema.0).collect(),
+                head: table.head.map(Into::into),
+            },
+            checkpointed: table.checkpointed,
         };
-        JournalRow::State {
+        JournalRow::StateNow {
             name: self.name.clone(),
             segment_bytes: self.segment_bytes,
             tables: self.tables.values().map(table).collect(),
+            key: self.key.as_ref().map(|key| KeyNow { key: key.key.to_string(), file: key.file.clone() }),
         }
     }
 }
@@ -271,7 +366,12 @@ fn decode(dir: &Path, record: &Record<'_>) -> Result<Placed, Error> {
 }
 
 fn is_first(row: &JournalRow) -> bool {
-    matches!(row, JournalRow::StoreCreated { .. } | JournalRow::State { .. })
+    matches!(row, JournalRow::StoreCreated { .. } | JournalRow::State { .. } | JournalRow::StateNow { .. })
+}
+
+fn store_key(key: &str, file: String) -> Result<StoreKey, String> {
+    let key = key.parse().map_err(|error| format!("the store's key is none: {error}"))?;
+    Ok(StoreKey { key, file })
 }
 
 fn checked(name: String) -> Result<String, String> {
@@ -296,10 +396,30 @@ mod tests {
         JournalRow::SchemaSeen { table: table.into(), schema }
     }
 
+    fn checkpointed(log: u8, size: u64, root: u8) -> JournalRow {
+        let head = Head::from(TreeHead { size, root: Digest([root; 32]) });
+        JournalRow::Checkpointed { log: [log; 16], head }
+    }
+
+    const KEY: &str = "acme+d21bfac3+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
+    const OTHER_KEY: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+
+    fn key(key: &str, note: Option<String>) -> JournalRow {
+        JournalRow::KeySet { key: key.into(), file: "k".into(), note }
+    }
+
+    /// What the key before would sign for `row`; nobody checks the signature here.
+    fn authority_for(row: &JournalRow) -> String {
+        let head = TreeHead { size: 9, root: Digest([9; 32]) };
+        let text = Authority::over(LogId([3; 16]), head, Kind::ROW, &row.encode());
+        format!("{text}\n\u{2014} acme AAAAAAA=\n")
+    }
+
     fn example() -> JournalState {
         let mut state = JournalState::default();
         let store = JournalRow::StoreCreated { name: "shop".into(), segment_bytes: Some(65_536) };
-        for row in [store, created("b", 1), created("a", 2), schema("b", 2), head(1, 10), head(1, 12)] {
+        let rows = [created("b", 1), created("a", 2), schema("b", 2), head(1, 10), head(1, 12), checkpointed(1, 12, 1)];
+        for row in [vec![store, key(KEY, None)], rows.to_vec()].concat() {
             state.apply(row, Time(7)).unwrap();
         }
         state
@@ -312,7 +432,34 @@ mod tests {
         let table = &state.tables["b"];
         assert_eq!((table.log, table.created, table.origin.as_str()), (LogId([1; 16]), Time(7), "shop/b/01010101"));
         assert_eq!(table.schemas, [SchemaId(2), SchemaId(5)]);
-        assert_eq!(table.head.map(|head| head.size), Some(12));
+        assert_eq!((table.head.map(|head| head.size), table.checkpointed), (Some(12), Some(12)));
+        assert_eq!(state.key, Some(StoreKey { key: KEY.parse().unwrap(), file: "k".into() }));
+        assert_eq!(state.key_changes, []);
+    }
+
+    #[test]
+    fn a_key_is_followed_by_the_one_it_allows() {
+        let mut state = example();
+        let note = authority_for(&key(OTHER_KEY, None));
+        state.apply(key(OTHER_KEY, Some(note.clone())), Time(8)).unwrap();
+        assert_eq!(state.key.as_ref().map(|key| key.key.to_string()), Some(OTHER_KEY.into()));
+        let change = &state.key_changes[0];
+        assert_eq!((change.old.to_string(), change.new.to_string()), (KEY.into(), OTHER_KEY.into()));
+        assert_eq!((change.authority.log, change.note.to_string()), (LogId([3; 16]), note));
+    }
+
+    /// J4. What an earlier version wrote: nothing was checkpointed, and there is no key.
+    #[test]
+    fn an_old_state_row_still_counts() {
+        let JournalRow::StateNow { name, segment_bytes, tables, .. } = example().to_row() else { panic!() };
+        let old = JournalRow::State { name, segment_bytes, tables: tables.into_iter().map(|now| now.table).collect() };
+        let mut state = JournalState::default();
+        state.apply(old.clone(), Time(0)).unwrap();
+        assert_eq!((state.key.clone(), state.tables["b"].checkpointed), (None, None));
+        assert_eq!(state.tables["b"].head.map(|head| head.size), Some(12));
+        state.apply(old.clone(), Time(0)).unwrap();
+        // It cannot take back what was said since.
+        assert!(example().apply(old, Time(0)).is_err());
     }
 
     /// J4.
@@ -343,7 +490,16 @@ mod tests {
             (schema("c", 1), "no table c"),
             (schema("b", 5), "seen again"),
             (head(9, 1), "no table has the log"),
-            (head(1, 12), "falls to 12"),
+            (head(1, 11), "falls to 11"),
+            (head(1, 12), "stays at 12"),
+            (checkpointed(9, 1, 1), "no table has the log"),
+            (checkpointed(1, 11, 1), "falls to 11"),
+            (checkpointed(1, 12, 1), "stays at 12"),
+            (checkpointed(1, 12, 2), "two heads at 12"),
+            (key(OTHER_KEY, None), "without an authority"),
+            (key("acme", Some(authority_for(&key("acme", None)))), "key is none"),
+            (key(OTHER_KEY, Some("nothing".into())), "no note"),
+            (key(OTHER_KEY, Some(authority_for(&key(KEY, None)))), "over something else"),
         ];
         for (row, expected) in table {
             let mut state = example();

@@ -289,7 +289,7 @@ fn unnamed(host: &Host, found: &LogDir, id: LogId, options: &RepairOptions) -> R
     let codec = options.codecs.get(&name).cloned().unwrap_or_else(|| <Raw as Codec<Vec<u8>>>::NAME.to_owned());
     let origin = table_origin("", &name, log);
     let schemas = schemas.into_iter().collect();
-    Ok(TableInfo { name, log, codec, erasable, created, origin, schemas, head: None })
+    Ok(TableInfo { name, log, codec, erasable, created, origin, schemas, head: None, checkpointed: None })
 }
 
 /// The verdict on the table's log.
