@@ -12,6 +12,7 @@
 //! | whole reads and writes over files that may do less | [`read_exact_at`], [`read_up_to_at`], [`write_all_at`] |
 //! | to wake those who wait for more | [`Signal`] |
 //! | pieces of work done by several threads, results in order | [`in_order`] |
+//! | to hand something to another program, or another machine, within limits | [`Program`], [`exchange`] |
 //! | locks in whose place a checker of schedules can put its own | [`sync`] |
 //!
 //! # Invariants
@@ -63,7 +64,9 @@ mod clock;
 mod io_loops;
 mod lock;
 mod memory;
+mod net;
 mod os;
+mod process;
 mod random;
 mod signal;
 pub mod sync;
@@ -73,7 +76,9 @@ pub use clock::{Clock, ManualClock, OsClock};
 pub use io_loops::{is_full, read_exact_at, read_up_to_at, write_all_at};
 pub use lock::VfsLock;
 pub use memory::{MemOperations, MemVfs};
+pub use net::exchange;
 pub use os::OsVfs;
+pub use process::{Program, Ran, STDERR_BYTES_MAX};
 pub use random::{OsRandom, Random, SeededRandom};
 pub use signal::Signal;
 pub use workers::{Step, WAITING_MAX, in_order, parallelism};
