@@ -18,7 +18,7 @@
 //! Whether a signature is good, and whether a head is the log's.
 
 use crate::error::{Error, io};
-use crate::layout::sync_dir;
+use crate::layout::{parent, sync_dir};
 use bulla_chain::{NOTE_BYTES_MAX, ShownCheckpoint};
 use bulla_vfs::{Host, OpenMode, VfsFile, read_exact_at, write_all_at};
 use std::io::ErrorKind;
@@ -66,11 +66,15 @@ pub(crate) struct Notes {
 
 /// Reads what is noted of the log in `log_dir`; `None` if there is no such file.
 pub(crate) fn read(host: &Host, log_dir: &Path) -> Result<Option<Notes>, Error> {
-    let path = log_dir.join(CHECKPOINTS);
-    match host.fs.open(&path, OpenMode::Read) {
+    read_file(host, &path(log_dir))
+}
+
+/// As [`read`], of any file of entries.
+pub(crate) fn read_file(host: &Host, path: &Path) -> Result<Option<Notes>, Error> {
+    match host.fs.open(path, OpenMode::Read) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io("open", &path)(error)),
-        Ok(file) => read_newest(&*file, &path, FILE_BYTES_MAX).map(Some),
+        Err(error) => Err(io("open", path)(error)),
+        Ok(file) => read_newest(&*file, path, FILE_BYTES_MAX).map(Some),
     }
 }
 
@@ -80,24 +84,28 @@ pub(crate) fn read(host: &Host, log_dir: &Path) -> Result<Option<Notes>, Error> 
 ///
 /// The entry, and the file's name, survive power loss when this returns.
 pub(crate) fn append(host: &Host, log_dir: &Path, shown: &ShownCheckpoint) -> Result<(), Error> {
-    let path = log_dir.join(CHECKPOINTS);
-    let entry = encode(shown).map_err(|what| Error::Checkpoint { path: path.clone(), what })?;
-    let file = match host.fs.open(&path, OpenMode::Write) {
-        Err(error) if error.kind() == ErrorKind::NotFound => host.fs.open(&path, OpenMode::Create),
+    append_to(host, &path(log_dir), shown)
+}
+
+/// As [`append`], to any file of entries.
+pub(crate) fn append_to(host: &Host, path: &Path, shown: &ShownCheckpoint) -> Result<(), Error> {
+    let entry = encode(shown).map_err(|what| Error::Checkpoint { path: path.to_owned(), what })?;
+    let file = match host.fs.open(path, OpenMode::Write) {
+        Err(error) if error.kind() == ErrorKind::NotFound => host.fs.open(path, OpenMode::Create),
         opened => opened,
     };
-    let file = file.map_err(io("open", &path))?;
+    let file = file.map_err(io("open", path))?;
     // What a failed sync left in the cache must not pass for what is on the disk. A wish, so a refusal means nothing.
     let _ = file.drop_cache();
-    let end = end_of_entries(&*file, &path)?;
-    let written = write(&*file, &path, end, &entry);
+    let end = end_of_entries(&*file, path)?;
+    let written = write(&*file, path, end, &entry);
     if written.is_err() {
         // N5. What cannot be taken back is cut off by the next writer.
         let _ = file.set_len(end);
     }
     written?;
     // Always: whoever made the file may have failed before he could sync its name.
-    sync_dir(host, log_dir)
+    sync_dir(host, parent(path))
 }
 
 fn write(file: &dyn VfsFile, path: &Path, end: u64, entry: &[u8]) -> Result<(), Error> {
@@ -134,7 +142,7 @@ fn read_newest(file: &dyn VfsFile, path: &Path, window: u64) -> Result<Notes, Er
     Ok(parse(&bytes, skipped))
 }
 
-fn encode(shown: &ShownCheckpoint) -> Result<Vec<u8>, String> {
+pub(crate) fn encode(shown: &ShownCheckpoint) -> Result<Vec<u8>, String> {
     let mut bytes = shown.to_string().into_bytes();
     if bytes.len() > NOTE_BYTES_MAX {
         return Err(format!("a note of {} bytes where {NOTE_BYTES_MAX} are allowed", bytes.len()));
@@ -155,7 +163,7 @@ fn checksum_of(line: &[u8]) -> Option<u32> {
 }
 
 /// The entries in `bytes`, which lie at `base` in the file.
-fn parse(bytes: &[u8], base: u64) -> Notes {
+pub(crate) fn parse(bytes: &[u8], base: u64) -> Notes {
     let mut notes = Notes { cut_at: base, skipped: base, ..Notes::default() };
     // Where what is no entry begins, where the next entry does, as no entry has such a line in it, and the lines since.
     let (mut begin, mut next, mut starts) = (0, 0, Vec::new());

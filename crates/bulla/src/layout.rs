@@ -25,6 +25,7 @@ const RESERVE: &str = "reserve";
 const JOURNAL: &str = "journal";
 const UNFINISHED_JOURNAL: &str = "journal.tmp";
 const TABLES: &str = "tables";
+const ANCHORS: &str = "anchors";
 const SEGMENT_EXTENSION: &str = "seg";
 const TEMPORARY_EXTENSION: &str = "tmp";
 
@@ -35,6 +36,8 @@ pub enum NameOf {
     Store,
     /// A table.
     Table,
+    /// Where checkpoints are handed to.
+    Anchor,
 }
 
 impl fmt::Display for NameOf {
@@ -42,6 +45,7 @@ impl fmt::Display for NameOf {
         f.write_str(match self {
             Self::Store => "store",
             Self::Table => "table",
+            Self::Anchor => "anchor",
         })
     }
 }
@@ -152,6 +156,11 @@ impl Layout {
 
     pub(crate) fn tables(&self) -> PathBuf {
         self.dir.join(TABLES)
+    }
+
+    /// What anchors have taken.
+    pub(crate) fn anchors(&self) -> PathBuf {
+        self.dir.join(ANCHORS)
     }
 
     pub(crate) fn table(&self, name: &str) -> PathBuf {

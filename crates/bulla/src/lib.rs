@@ -29,6 +29,7 @@
 //! | write and read | [`Store`], [`Options`], [`Table`], [`TableOptions`] |
 //! | read beside a writer, or from a copy on a read-only medium | [`Reader`], [`View`] |
 //! | check everything | [`verify`], [`VerifyReport`] |
+//! | keep checkpoints where a store's writer cannot reach | [`AnchorSink`], [`Anchors`] |
 //! | make a store of what is left of a damaged one | [`repair`](repair()), [`RepairReport`] |
 //! | keep an audit trail without a type of one's own | [`Event`] |
 //! | keep bytes as they were received | [`RawTable`], [`RawView`] |
@@ -50,6 +51,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
+mod anchor;
 #[allow(dead_code, reason = "making and verifying checkpoints follow")]
 mod checkpoints;
 mod error;
@@ -66,6 +68,12 @@ mod reserve;
 mod store;
 mod verify;
 
+pub use anchor::{
+    AnchorError, AnchorLag, AnchorSink, Anchored, AnchoredLog, Anchors, COMMAND_TIME_MAX, CommandSink, FileSink,
+    HeldCheckpoints, RETRY_AFTER_MAX, RETRY_AFTER_MIN, Receipt, Taken, TimestampSink, read_checkpoints,
+};
+#[cfg(feature = "ed25519")]
+pub use anchor::{WITNESS_TIME_MAX, WitnessFolderSink, WitnessSink};
 pub use error::Error;
 pub use event::{EVENT_SCHEMA, Event};
 pub use journal::{StoreKey, TableInfo};

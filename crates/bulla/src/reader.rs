@@ -7,6 +7,7 @@
 //!   partial.
 
 use crate::checkpoints;
+use crate::anchor::{AnchorLag, places, read_lag};
 use crate::error::Error;
 use crate::journal::{JournalState, TableInfo};
 use crate::layout::{Found, Layout, NameOf, check_name};
@@ -161,6 +162,13 @@ impl Reader {
     /// All tables there are now, in the order of their names.
     pub fn tables(&self) -> Result<Vec<TableInfo>, Error> {
         Ok(self.refreshed()?.journal.tables.values().cloned().collect())
+    }
+
+    /// How far each anchor is with each log, the journal's first: every anchor that has been given anything.
+    pub fn anchors(&self) -> Result<Vec<AnchorLag>, Error> {
+        let (host, layout) = (&self.inner.host, &self.inner.layout);
+        let (name, tables) = (self.name(), self.tables()?.into_iter().map(|table| (table, None)));
+        read_lag(host, layout, places(layout, &name, None, tables))
     }
 
     /// The store's directory, as it was given.

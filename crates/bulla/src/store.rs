@@ -6,6 +6,8 @@
 //! - S2. A log is opened once, and all handles of a table share it.
 //! - S3. A head reaches the journal only after the sync that covers it returned.
 
+use crate::anchor::{AnchorLag, AnchorSink, Place, StoreAnchors, places};
+use crate::checkpoints;
 use crate::error::Error;
 use crate::journal::{Journal, JournalRow, TableInfo};
 use crate::layout::{Layout, NameOf, check_name, create_dirs, sync_dir, table_origin};
@@ -41,6 +43,8 @@ struct Inner {
     name: String,
     lock: Arc<StoreLock>,
     state: Mutex<State>,
+    /// Never asked for by who holds `state`: a receipt is noted under both, in this order.
+    anchors: Mutex<StoreAnchors>,
 }
 
 struct State {
@@ -109,7 +113,9 @@ impl Store {
         let (name, tables) = (journal.state.name.clone(), journal.state.tables.len());
         tracing::info!(store = %dir.display(), name, tables, "store opened");
         let state = State { journal, logs: BTreeMap::new(), is_closed: false };
-        Ok(Self { inner: Arc::new(Inner { layout, options: options.clone(), name, lock, state: Mutex::new(state) }) })
+        let anchors = Mutex::new(StoreAnchors::new(host, &layout));
+        let (options, state) = (options.clone(), Mutex::new(state));
+        Ok(Self { inner: Arc::new(Inner { layout, options, name, lock, state, anchors }) })
     }
 
     /// The table called `name`, created when there is none: postcard rows under schema 1.
@@ -209,7 +215,62 @@ impl Store {
         for log in logs {
             is_more |= log.maintain()?;
         }
-        Ok(is_more)
+        Ok(is_more | self.hand_over(false)?)
+    }
+
+    /// Hands each log's newest checkpoint to `sink` from now on: one with each [`maintain`](Self::maintain), and the last
+    /// ones when the store is closed. What it has taken already, in this program or another, is not handed over again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadName`], and [`Error::Io`] when the state kept in `anchors` cannot be read.
+    pub fn add_anchor(&self, sink: Box<dyn AnchorSink>) -> Result<(), Error> {
+        drop(self.state()?);
+        self.anchors().anchors.add(sink)
+    }
+
+    /// Hands over everything that is due, once, whatever failed before; then says how far each anchor is.
+    ///
+    /// # Errors
+    ///
+    /// When the outcome cannot be kept in `anchors`. That a sink failed is no error but in what is returned.
+    pub fn anchor_now(&self) -> Result<Vec<AnchorLag>, Error> {
+        drop(self.state()?);
+        self.hand_over(true)?;
+        self.anchor_lag()
+    }
+
+    /// How far each anchor that was added is with each log.
+    pub fn anchor_lag(&self) -> Result<Vec<AnchorLag>, Error> {
+        let places = self.places(&*self.state()?);
+        self.anchors().lag(&self.inner.options.host, places)
+    }
+
+    /// One delivery, or all that are due; whether more are.
+    fn hand_over(&self, all: bool) -> Result<bool, Error> {
+        if self.anchors().anchors.is_empty() {
+            return Ok(false);
+        }
+        let places = self.places(&self.any_state());
+        let (host, lock) = (&self.inner.options.host, &self.inner.lock);
+        // Nobody appends to the file meanwhile who has the state.
+        let note = |dir: &Path, shown: &_| {
+            let _state = self.any_state();
+            lock.check()?;
+            checkpoints::append(host, dir, shown)
+        };
+        lock.check()?;
+        self.anchors().run(host, places, &note, all)
+    }
+
+    fn places(&self, state: &State) -> Vec<Place> {
+        let log = |name: &str| state.logs.get(name).cloned();
+        let tables = state.journal.state.tables.values().map(|table| (table.clone(), log(&table.name)));
+        places(&self.inner.layout, &self.inner.name, Some(&state.journal.log), tables)
+    }
+
+    fn anchors(&self) -> MutexGuard<'_, StoreAnchors> {
+        self.inner.anchors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The store's directory, as it was given.
@@ -238,6 +299,10 @@ impl Store {
     /// Everything appended, buffered rows included, is durable when this returns `Ok`, and the next open reads no row. The
     /// journal then holds each table's head, so that rows cut off later are missed.
     ///
+    /// Anchors are tried once before the lock is given up, as long as each may take. One that fails is no error here: what
+    /// it has not taken stays due, is seen in `bulla stat` and [`Reader::anchors`](crate::Reader::anchors), and is handed
+    /// over after the next opening.
+    ///
     /// # Errors
     ///
     /// The first failure; the other logs are closed all the same. [`Error::LockLost`] when nothing was closed, because
@@ -249,6 +314,10 @@ impl Store {
         state.is_closed = true;
         let result = self.close_logs(&mut state);
         drop(state);
+        // What an anchor cannot take now is due at the next opening; it never keeps a store from closing.
+        if let Err(error) = self.hand_over(true) {
+            tracing::warn!(store = %self.dir().display(), %error, "the state of the anchors could not be kept");
+        }
         self.inner.lock.release();
         let dir = self.dir();
         match &result {

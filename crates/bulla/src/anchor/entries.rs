@@ -1,0 +1,85 @@
+//! Checkpoints that were kept elsewhere, and texts under a checksum.
+//!
+//! Bytes: docs/FORMAT.md, "Noted checkpoints" and "Anchors".
+
+use crate::checkpoints;
+use bulla_chain::{ProofTextError, ShownCheckpoint};
+use std::fmt::Write as _;
+
+/// What the line under a text begins with.
+const MARK: &str = "crc32 ";
+/// The line under a text, newline included.
+const CHECKSUM_LINE_BYTES: usize = MARK.len() + 8 + 1;
+
+/// Checkpoints that somebody kept outside the store, read from bytes that may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeldCheckpoints {
+    /// The whole ones, in the order of the file.
+    pub checkpoints: Vec<ShownCheckpoint>,
+    /// Offsets of entries that are none, before others that are, and why.
+    pub problems: Vec<(u64, String)>,
+}
+
+/// Reads what was kept elsewhere: one checkpoint, as `bulla checkpoint` prints it or a witness gives it back, or a file
+/// of entries, as [`FileSink`](super::FileSink) writes it and a log's `checkpoints` is.
+///
+/// Whether any signature is good, and whose log it is, is for the caller to check.
+///
+/// # Errors
+///
+/// When it is neither: why it is no checkpoint.
+///
+/// # Examples
+///
+/// ```
+/// let text = "acme/journal\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
+/// assert_eq!(bulla::read_checkpoints(text.as_bytes())?.checkpoints.len(), 1);
+/// # Ok::<(), bulla::chain::ProofTextError>(())
+/// ```
+pub fn read_checkpoints(bytes: &[u8]) -> Result<HeldCheckpoints, ProofTextError> {
+    let notes = checkpoints::parse(bytes, 0);
+    // An unsigned entry would also parse as one checkpoint with a further line, so entries come first.
+    if notes.entries.is_empty() {
+        let checkpoints = vec![ShownCheckpoint::parse(bytes)?];
+        return Ok(HeldCheckpoints { checkpoints, problems: Vec::new() });
+    }
+    let checkpoints = notes.entries.into_iter().map(|noted| noted.shown).collect();
+    Ok(HeldCheckpoints { checkpoints, problems: notes.problems })
+}
+
+/// A text of whole lines with the line that says its checksum.
+pub(super) fn with_checksum(mut text: String) -> String {
+    let checksum = crc32fast::hash(text.as_bytes());
+    let _ = writeln!(text, "{MARK}{checksum:08x}");
+    text
+}
+
+/// The text above the checksum line that `bytes` end with, if it is that text's.
+pub(super) fn checked(bytes: &[u8]) -> Option<&[u8]> {
+    let (text, line) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_LINE_BYTES)?)?;
+    let expected = format!("{MARK}{:08x}\n", crc32fast::hash(text));
+    (line == expected.as_bytes()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulla_chain::{Checkpoint, Digest, TreeHead};
+
+    fn shown(size: u64) -> ShownCheckpoint {
+        ShownCheckpoint::unsigned(Checkpoint::new("a/b/c", TreeHead { size, root: Digest([7; 32]) }).unwrap())
+    }
+
+    #[test]
+    fn a_held_file_is_one_checkpoint_or_many_entries() {
+        let one = shown(4).to_string();
+        assert_eq!(read_checkpoints(one.as_bytes()).unwrap().checkpoints, [shown(4)]);
+        let entry = |size| checkpoints::encode(&shown(size)).unwrap();
+        let many = [entry(4), entry(5), b"a/b".to_vec()].concat();
+        assert_eq!(read_checkpoints(&many).unwrap().checkpoints, [shown(4), shown(5)]);
+        for garbage in [&b""[..], b"\n", b"crc32 00000000\n", b"\xff\xff", b"a\nb\nc\n"] {
+            assert!(read_checkpoints(garbage).is_err(), "{garbage:?}");
+        }
+    }
+}
