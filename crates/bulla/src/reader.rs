@@ -6,8 +6,8 @@
 //! - R2. A journal that is damaged in places still gives the tables that the rest of it names, and says that it is
 //!   partial.
 
-use crate::checkpoints;
 use crate::anchor::{AnchorLag, places, read_lag};
+use crate::checkpoints;
 use crate::error::Error;
 use crate::journal::{JournalState, TableInfo};
 use crate::layout::{Found, Layout, NameOf, check_name};
