@@ -108,6 +108,20 @@ fn workloads(seed: u64) -> Vec<Workload> {
                 append(1, 20, Flushed),
             ],
         ),
+        // Blocks of 256 records are completed, so that seals and closes write nodes.
+        log(
+            "spine",
+            vec![
+                append(200, 1, Durable),
+                append(100, 1, Flushed),
+                Rotate { table },
+                append(250, 1, Durable),
+                Reopen,
+                append(240, 1, Flushed),
+                Maintain,
+                Rotate { table },
+            ],
+        ),
         log("large", vec![append(1, 20_000, Durable), append(1, 70_000, Durable), append(1, 10, Durable)]),
     ];
     let tables = 2;

@@ -12,10 +12,11 @@
 use crate::oracle::{Told, read};
 use crate::script::{LOG_DIR, Place, Runner, STORE_DIR, Step, Wrong};
 use bulla::{Reader, Verdict, VerifyOptions};
-use bulla_log::{Durability, Expectation, Level, LogReader, verify_log};
+use bulla_log::{Durability, Expectation, Level, LogError, LogReader, Snapshot, verify_log};
 use bulla_segment::{SegmentFile, Stop, Tail};
 use bulla_testkit::{Call, DiskState, Image, SimClock, SimDisk};
 use bulla_vfs::{Host, OpenMode, SeededRandom};
+use bulla_wire::Position;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -116,6 +117,7 @@ fn look(place: Place, image: &Image, told: &[Told], seed: u64) -> Result<(), Wro
                     if report.verdict() != Verdict::Intact {
                         return Err(format!("I16: verify says {} {:?}", report.verdict(), report.findings));
                     }
+                    prove(&snapshot).map_err(|error| format!("a proof: {error}"))?;
                     let head = report.head.map(|head| head.size);
                     if head != Some(snapshot.end().0) && snapshot.end().0 > 0 {
                         return Err(format!("I5: verify ends at {head:?}, a reader at {}", snapshot.end()));
@@ -133,6 +135,17 @@ fn look(place: Place, image: &Image, told: &[Told], seed: u64) -> Result<(), Wro
         disk.calls().iter().filter(|call| call.is_change() || matches!(call, Call::Lock | Call::OpenWrite)).count();
     if changes > 0 {
         return Err(format!("I9: reading made {changes} changes"));
+    }
+    Ok(())
+}
+
+/// Proves a few records, which is verified on the way, whatever the crash left of the spine.
+fn prove(snapshot: &Snapshot) -> Result<(), LogError> {
+    let mut prover = snapshot.prover()?;
+    let size = prover.head().size;
+    for position in [0, size / 2, size.saturating_sub(1)].into_iter().filter(|position| *position < size) {
+        prover.inclusion(Position(position), size)?;
+        prover.consistency(position, size)?;
     }
     Ok(())
 }
