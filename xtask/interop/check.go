@@ -144,7 +144,7 @@ func main() {
 		}
 	}
 
-	text := strings.Split(string(read("add-checkpoint")), "\n\n")
+	text := strings.Split(string(read("consistency")), "\n\n")
 	proof := hashes(strings.Split(text[0], "\n")[1:])
 	if err := tlog.CheckTree(tlog.TreeProof(proof), tree.N, tree.Hash, old.N, old.Hash); err != nil {
 		log.Fatalf("consistency: %v", err)
