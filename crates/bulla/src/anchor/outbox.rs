@@ -23,8 +23,8 @@ pub trait AnchoredLog {
     /// What the log calls itself.
     fn origin(&self) -> &str;
 
-    /// The size of the newest checkpoint that was noted. Asked often, so it reads no file.
-    fn noted_size(&self) -> Option<u64>;
+    /// The head in the newest checkpoint that was noted. Asked often, so it reads no file.
+    fn noted_head(&self) -> Option<TreeHead>;
 
     /// The checkpoints in its `checkpoints`, the oldest first.
     fn noted(&mut self) -> Result<Vec<ShownCheckpoint>, Error>;
@@ -78,8 +78,8 @@ struct Slot {
     state: SinkState,
     /// When a log that failed is tried again, on the monotonic clock, and how long it was left alone.
     later: BTreeMap<String, (Duration, Duration)>,
-    /// The size at which a log turned out to have nothing new.
-    idle: BTreeMap<String, u64>,
+    /// The head at which a log turned out to have nothing new.
+    idle: BTreeMap<String, TreeHead>,
 }
 
 impl Anchors {
@@ -117,11 +117,11 @@ impl Anchors {
     /// Only when the outcome could not be kept in `anchors`. What went wrong with the sink or the log is kept there, and in
     /// [`lag`](Self::lag).
     pub fn step(&mut self, logs: &mut [&mut dyn AnchoredLog]) -> Result<bool, Error> {
-        let count = self.slots.len() * logs.len();
+        let (count, first) = (self.slots.len() * logs.len(), self.turn);
         let now = self.host.clock.monotonic();
         let mut is_tried = false;
         for step in 0..count {
-            let turn = (self.turn + step) % count;
+            let turn = (first + step) % count;
             let (slot, log) = (turn / logs.len(), turn % logs.len());
             let (Some(slot), Some(log)) = (self.slots.get_mut(slot), logs.get_mut(log)) else { continue };
             if !slot.is_due(&**log) || slot.later.get(log.origin()).is_some_and(|(when, _)| *when > now) {
@@ -163,7 +163,7 @@ impl Anchors {
     #[must_use]
     pub fn lag(&self, logs: &[&dyn AnchoredLog]) -> Vec<AnchorLag> {
         let of_sink = |slot: &Slot| -> Vec<_> {
-            logs.iter().map(|log| lag_of(&slot.name, log.origin(), log.noted_size(), &slot.state)).collect()
+            logs.iter().map(|log| lag_of(&slot.name, log.origin(), log.noted_head(), &slot.state)).collect()
         };
         self.slots.iter().flat_map(of_sink).collect()
     }
@@ -185,23 +185,24 @@ impl Slot {
     }
 
     fn is_due(&self, log: &dyn AnchoredLog) -> bool {
-        let (origin, noted) = (log.origin(), log.noted_size());
-        noted.is_some_and(|size| {
-            self.taken(origin).is_none_or(|taken| taken.size != size) && self.idle.get(origin) != Some(&size)
-        })
+        let of_log = self.state.logs.get(log.origin());
+        let is_settled = |head| of_log.is_some_and(|state| state.taken == Some(head) && state.failed.is_none());
+        log.noted_head().is_some_and(|head| !is_settled(head) && self.idle.get(log.origin()) != Some(&head))
     }
 
     /// A1 and A3. One attempt, its outcome kept.
     fn attempt(&mut self, host: &Host, dir: &Path, log: &mut dyn AnchoredLog) -> Result<(), Error> {
         let dir = dir.join(&self.name);
-        let (origin, size) = (log.origin().to_owned(), log.noted_size());
+        let (origin, head) = (log.origin().to_owned(), log.noted_head());
         let confirmed = self.taken(&origin);
         let outcome = self.deliver(host, &dir, log, confirmed);
         let mut of_log = self.state.logs.get(&origin).cloned().unwrap_or_default();
         match outcome {
             Ok(None) => {
-                self.idle.extend(size.map(|size| (origin, size)));
-                return Ok(());
+                self.idle.extend(head.map(|head| (origin.clone(), head)));
+                if of_log.failed.take().is_none() {
+                    return Ok(());
+                }
             }
             Ok(Some(head)) => {
                 tracing::info!(anchor = self.name, origin, %head, "checkpoint taken");
@@ -314,23 +315,23 @@ fn keep_receipt(
     }
 }
 
-fn lag_of(sink: &str, origin: &str, noted: Option<u64>, state: &SinkState) -> AnchorLag {
+fn lag_of(sink: &str, origin: &str, noted: Option<TreeHead>, state: &SinkState) -> AnchorLag {
     let of_log = state.logs.get(origin);
     let failed = of_log.and_then(|log| log.failed.as_ref());
     AnchorLag {
         sink: sink.to_owned(),
         origin: origin.to_owned(),
         confirmed: of_log.and_then(|log| log.taken).map(|head| head.size),
-        noted,
+        noted: noted.map(|head| head.size),
         error: failed.map(|failed| failed.what.clone()),
         attempts: failed.map_or(0, |failed| failed.attempts),
         since: failed.map(|failed| failed.since),
     }
 }
 
-/// How far each sink that ever had something to say is with each of `logs`, origin and size of the newest checkpoint;
+/// How far each sink that ever had something to say is with each of `logs`, origin and head of the newest checkpoint;
 /// read from `anchors` beside a live writer, changing nothing.
-pub(crate) fn lags(host: &Host, dir: &Path, logs: &[(String, Option<u64>)]) -> Result<Vec<AnchorLag>, Error> {
+pub(crate) fn lags(host: &Host, dir: &Path, logs: &[(String, Option<TreeHead>)]) -> Result<Vec<AnchorLag>, Error> {
     let entries = match host.fs.list(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

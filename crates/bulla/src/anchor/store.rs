@@ -5,7 +5,7 @@ use crate::checkpoints;
 use crate::error::Error;
 use crate::journal::TableInfo;
 use crate::layout::{Layout, journal_origin};
-use bulla_chain::{ConsistencyProof, ShownCheckpoint};
+use bulla_chain::{Checkpoint, ConsistencyProof, ShownCheckpoint, TreeHead};
 use bulla_log::{Log, LogReader};
 use bulla_vfs::Host;
 use std::collections::BTreeMap;
@@ -22,14 +22,14 @@ pub(crate) type Place = (String, PathBuf, Option<Log>);
 #[derive(Debug)]
 pub(crate) struct StoreAnchors {
     pub(crate) anchors: Anchors,
-    sizes: BTreeMap<PathBuf, (u64, Option<u64>)>,
+    heads: BTreeMap<PathBuf, (u64, Option<TreeHead>)>,
 }
 
 struct StoreLog<'a> {
     host: &'a Host,
     note: &'a Note<'a>,
     place: Place,
-    noted: Option<u64>,
+    noted: Option<TreeHead>,
 }
 
 /// What there is to hand over: the journal, and every table.
@@ -45,7 +45,7 @@ pub(crate) fn places(
 
 impl StoreAnchors {
     pub(crate) fn new(host: &Host, layout: &Layout) -> Self {
-        Self { anchors: Anchors::new(host, &layout.anchors()), sizes: BTreeMap::new() }
+        Self { anchors: Anchors::new(host, &layout.anchors()), heads: BTreeMap::new() }
     }
 
     /// Hands over one checkpoint, or with `all` everything that is due; whether more is due now.
@@ -64,40 +64,42 @@ impl StoreAnchors {
     fn logs<'a>(&mut self, host: &'a Host, places: Vec<Place>, note: &'a Note<'a>) -> Result<Vec<StoreLog<'a>>, Error> {
         let mut logs = Vec::with_capacity(places.len());
         for place in places {
-            let noted = self.noted_size(host, &place.1)?;
+            let noted = self.noted_head(host, &place.0, &place.1)?;
             logs.push(StoreLog { host, note, place, noted });
         }
         Ok(logs)
     }
 
-    fn noted_size(&mut self, host: &Host, dir: &Path) -> Result<Option<u64>, Error> {
+    fn noted_head(&mut self, host: &Host, origin: &str, dir: &Path) -> Result<Option<TreeHead>, Error> {
         let path = checkpoints::path(dir);
         let len = match host.fs.metadata(&path) {
             Ok(found) => found.len,
             Err(error) if error.kind() == ErrorKind::NotFound => 0,
             Err(error) => return Err(crate::error::io("look for", &path)(error)),
         };
-        match self.sizes.get(&path) {
-            Some((known, size)) if *known == len => Ok(*size),
+        match self.heads.get(&path) {
+            Some((known, head)) if *known == len => Ok(*head),
             _ => {
-                let size = newest_size(host, dir)?;
-                self.sizes.insert(path, (len, size));
-                Ok(size)
+                let head = newest_head(host, origin, dir)?;
+                self.heads.insert(path, (len, head));
+                Ok(head)
             }
         }
     }
 }
 
-fn newest_size(host: &Host, dir: &Path) -> Result<Option<u64>, Error> {
+fn newest_head(host: &Host, origin: &str, dir: &Path) -> Result<Option<TreeHead>, Error> {
     let entries = checkpoints::read(host, dir)?.map(|notes| notes.entries).unwrap_or_default();
-    Ok(entries.iter().map(|noted| noted.shown.head().size).max())
+    let of_log = entries.iter().map(|noted| noted.shown.checkpoint()).filter(|noted| noted.origin() == origin);
+    Ok(of_log.map(Checkpoint::head).max_by_key(|head| head.size))
 }
 
 /// How far each anchor is, as whoever only reads sees it.
 pub(crate) fn read_lag(host: &Host, layout: &Layout, places: Vec<Place>) -> Result<Vec<AnchorLag>, Error> {
     let mut logs = Vec::new();
     for (origin, dir, _) in places {
-        logs.push((origin, newest_size(host, &dir)?));
+        let head = newest_head(host, &origin, &dir)?;
+        logs.push((origin, head));
     }
     lags(host, &layout.anchors(), &logs)
 }
@@ -107,7 +109,7 @@ impl AnchoredLog for StoreLog<'_> {
         &self.place.0
     }
 
-    fn noted_size(&self) -> Option<u64> {
+    fn noted_head(&self) -> Option<TreeHead> {
         self.noted
     }
 

@@ -1,0 +1,232 @@
+//! A witness as C2SP's `tlog-witness` has it, and ones that are not, asked over TCP and through files.
+#![cfg(feature = "ed25519")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod anchoring;
+
+use anchoring::{FakeLog, run, shown, shown_with};
+use bulla::chain::{AddCheckpoint, Note, NoteSigner, Refusal, ShownCheckpoint, TreeHead};
+use bulla::vfs::{OpenMode, write_all_at};
+use bulla::{AnchorLag, AnchoredLog, Host, WitnessFolderSink, WitnessSink};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const ORIGIN: &str = "shop/logins/07070707";
+
+fn log_key() -> NoteSigner {
+    NoteSigner::from_seed("shop", &[7; 32]).unwrap()
+}
+
+fn witness_key() -> NoteSigner {
+    NoteSigner::from_seed("witness.example", &[8; 32]).unwrap()
+}
+
+fn signed(unsigned: &ShownCheckpoint) -> ShownCheckpoint {
+    let text = unsigned.to_string();
+    ShownCheckpoint::signed(Note::new(text.clone(), vec![log_key().sign(&text)]).unwrap()).unwrap()
+}
+
+fn log(sizes: &[u64]) -> FakeLog {
+    let mut log = FakeLog::new(ORIGIN, sizes);
+    log.noted = log.noted.iter().map(signed).collect();
+    log
+}
+
+/// What a witness answers with: status, media type, body.
+type Answer = (u16, &'static str, String);
+
+/// Follows the rules: the log's signature, the size it knows, the proof.
+fn by_the_rules(last: &mut TreeHead, body: &[u8]) -> Answer {
+    let Ok(request) = AddCheckpoint::parse(body) else { return (400, "", "no request".to_owned()) };
+    let note = request.checkpoint.note().unwrap();
+    if note.verify(&[log_key().verifier()]).is_err() {
+        return (403, "", "unknown key".to_owned());
+    }
+    match request.continues(last) {
+        Err(Refusal::Conflict { last, .. }) => (409, "text/x.tlog.size", format!("{}\n", last.size)),
+        Err(_) => (422, "", "no continuation".to_owned()),
+        Ok(()) => {
+            *last = request.checkpoint.head();
+            (200, "", format!("{}\n", witness_key().cosign(note.text(), 1_700_000_000)))
+        }
+    }
+}
+
+/// Serves until the test is over; every request is one connection. `rule` gets the body.
+fn serve(mut rule: impl FnMut(&[u8]) -> Answer + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/w/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let body = read_request(&mut stream);
+            let (status, media_type, answer) = rule(&body);
+            let len = answer.len();
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: {media_type}\r\nContent-Length: {len}\r\n\r\n");
+            // Who hangs up early does not want the rest.
+            let _ = stream.write_all(format!("{head}{answer}").as_bytes());
+        }
+    });
+    url
+}
+
+fn read_request(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut buffer = [0; 1024];
+        let len = stream.read(&mut buffer).unwrap();
+        bytes.extend_from_slice(&buffer[..len]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        assert!(head.starts_with("POST /w/add-checkpoint HTTP/1.1\r\n"), "{head}");
+        let expected = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+        if body.len() == expected.parse::<usize>().unwrap() {
+            return body.as_bytes().to_vec();
+        }
+    }
+}
+
+fn ask(host: &Host, log: &mut FakeLog, url: &str) -> AnchorLag {
+    run(host, log, WitnessSink::new("witness", url, witness_key().cosigner()).time_max(Duration::from_secs(20)))
+}
+
+#[track_caller]
+fn expect_error(lag: &AnchorLag, words: &str) {
+    assert!(lag.error.as_ref().is_some_and(|error| error.contains(words)), "{words:?} is not in {lag:?}");
+}
+
+/// W1 and W2: the first checkpoint, the next with a proof, and one after the outbox was lost, which the witness answers
+/// with the size it has. Each cosigned copy is noted, and verifies under both keys.
+#[test]
+fn a_witness_cosigns_what_continues_and_the_copy_is_noted() {
+    let mut last = TreeHead::EMPTY;
+    let url = serve(move |body| by_the_rules(&mut last, body));
+    let host = Host::memory();
+    let mut log = log(&[5]);
+    assert_eq!(ask(&host, &mut log, &url).confirmed, Some(5));
+    log.noted.push(signed(&shown(ORIGIN, 9)));
+    let lag = ask(&host, &mut log, &url);
+    assert_eq!((lag.confirmed, lag.error), (Some(9), None));
+    assert_eq!(log.proofs, [(5, 9)]);
+
+    log.noted.push(signed(&shown(ORIGIN, 12)));
+    let lag = ask(&Host::memory(), &mut log, &url);
+    assert_eq!((lag.confirmed, lag.error), (Some(12), None));
+    assert_eq!(log.proofs, [(5, 9), (9, 12)], "it was told the size");
+    // A crash before that was recorded: the witness has it already, and signs the same head again.
+    let lag = ask(&Host::memory(), &mut log, &url);
+    assert_eq!((lag.confirmed, lag.error), (Some(12), None));
+
+    let keys = [log_key().verifier(), witness_key().cosigner()];
+    let times = |shown: &ShownCheckpoint| -> Vec<_> {
+        shown.note().unwrap().verify(&keys).unwrap().iter().map(|verified| verified.time).collect()
+    };
+    let copies: Vec<_> = log.noted.iter().filter(|shown| shown.note().unwrap().signatures().len() > 1).collect();
+    assert_eq!(copies.iter().map(|shown| shown.head().size).collect::<Vec<_>>(), [5, 9, 12, 12]);
+    assert!(copies.iter().all(|shown| times(shown) == [None, Some(1_700_000_000)]));
+}
+
+/// W2: a log that was rolled back or rewritten is a fork to the witness, and stays one.
+#[test]
+fn a_witness_that_saw_another_history_refuses() {
+    let mut last = TreeHead::EMPTY;
+    let url = serve(move |body| by_the_rules(&mut last, body));
+    assert_eq!(ask(&Host::memory(), &mut log(&[9]), &url).confirmed, Some(9));
+    let lag = ask(&Host::memory(), &mut log(&[5]), &url);
+    expect_error(&lag, "refused: the witness has 9 records of this log, which has 5");
+
+    let mut rewritten = log(&[]);
+    rewritten.noted.push(signed(&shown_with(ORIGIN, 12, [66; 32])));
+    let lag = ask(&Host::memory(), &mut rewritten, &url);
+    expect_error(&lag, "another history");
+    assert_eq!((lag.confirmed, rewritten.noted.len()), (None, 1));
+}
+
+/// W1, and limits: whatever a witness says that is no cosignature of ours, nothing counts as taken and nothing is noted.
+#[test]
+fn a_hostile_witness_gets_nothing_noted() {
+    let cosigned = |signer: NoteSigner, size: u64| format!("{}\n", signer.cosign(&shown(ORIGIN, size).to_string(), 5));
+    let other = NoteSigner::from_seed("witness.example", &[9; 32]).unwrap();
+    let genuine = cosigned(witness_key(), 4);
+    // Ours by name and id, and not by its bytes.
+    let position = genuine.len() - 9;
+    let replaced = if genuine.as_bytes()[position] == b'A' { "B" } else { "A" };
+    let mut forged = genuine.clone();
+    forged.replace_range(position..=position, replaced);
+    let table: Vec<(Answer, &str)> = vec![
+        ((200, "", String::new()), "worth nothing"),
+        ((200, "", "garbage".to_owned()), "worth nothing"),
+        ((200, "", genuine.trim_end().to_owned()), "worth nothing"),
+        ((200, "", format!("\n{genuine}")), "worth nothing"),
+        ((200, "", cosigned(other, 4)), "worth nothing: there is no cosignature of this witness in it"),
+        ((200, "", cosigned(witness_key(), 5)), "worth nothing: the signature of witness.example is not by its key"),
+        ((200, "", forged), "worth nothing"),
+        ((200, "", "x".repeat(1 << 20)), "cannot be reached: the answer exceeds"),
+        ((409, "text/x.tlog.size", "3\n".to_owned()), "status 409"),
+        ((409, "text/x.tlog.size", "-1\n".to_owned()), "status 409"),
+        ((409, "text/x.tlog.size", "99999999999999999999999\n".to_owned()), "status 409"),
+        ((409, "text/plain", "3\n".to_owned()), "status 409"),
+        ((403, "", "go\u{1b}[2J away".to_owned()), "refused: status 403 go [2J away"),
+        ((404, "", String::new()), "refused: status 404"),
+        ((422, "", String::new()), "refused: status 422"),
+        ((500, "", "oops".to_owned()), "status 500 oops"),
+    ];
+    for ((status, media_type, body), expected) in table {
+        let url = serve(move |_| (status, media_type, body.clone()));
+        let mut log = log(&[4]);
+        let lag = ask(&Host::memory(), &mut log, &url);
+        expect_error(&lag, expected);
+        assert_eq!((lag.confirmed, lag.attempts, log.noted.len()), (None, 1, 1), "{expected}");
+    }
+    let mut unsigned = FakeLog::new(ORIGIN, &[4]);
+    expect_error(&ask(&Host::memory(), &mut unsigned, "http://127.0.0.1:1/"), "nobody signed");
+    expect_error(&ask(&Host::memory(), &mut log(&[4]), "https://witness.example/"), "its address is not http://");
+}
+
+#[test]
+fn a_witness_that_does_not_answer_costs_no_more_than_its_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let held = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&held);
+    thread::spawn(move || listener.incoming().for_each(|stream| kept.lock().unwrap().push(stream)));
+    let sink = WitnessSink::new("witness", &format!("http://{address}"), witness_key().cosigner());
+    let start = Instant::now();
+    let lag = run(&Host::memory(), &mut log(&[4]), sink.time_max(Duration::from_millis(200)));
+    expect_error(&lag, "took too long");
+    assert!(start.elapsed() < Duration::from_secs(10));
+
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    expect_error(&ask(&Host::memory(), &mut log(&[4]), &format!("http://{closed}")), "cannot be reached");
+}
+
+/// Carried by hand: the request is what a witness takes, the answer is verified, and the newer checkpoint is asked about
+/// afterwards.
+#[test]
+fn a_witness_is_asked_through_a_folder() {
+    let host = Host::memory();
+    let mut log = log(&[5]);
+    let sink = || WitnessFolderSink::new(&host, "usb", "/usb", witness_key().cosigner());
+    expect_error(&run(&host, &mut log, sink()), "waiting for /usb/shop+logins+07070707-5.cosignature");
+    log.noted.push(signed(&shown(ORIGIN, 9)));
+    expect_error(&run(&host, &mut log, sink()), "waiting for /usb/shop+logins+07070707-5.cosignature");
+
+    let mut last = TreeHead::EMPTY;
+    for size in [5, 9] {
+        let base = format!("/usb/shop+logins+07070707-{size}");
+        let asked = host.fs.open(Path::new(&format!("{base}.add-checkpoint")), OpenMode::Read).unwrap();
+        let mut body = vec![0; usize::try_from(asked.len().unwrap()).unwrap()];
+        bulla::vfs::read_exact_at(&*asked, &mut body, 0).unwrap();
+        let (200, _, answer) = by_the_rules(&mut last, &body) else { panic!("refused") };
+        let file = host.fs.open(Path::new(&format!("{base}.cosignature")), OpenMode::Create).unwrap();
+        write_all_at(&*file, answer.as_bytes(), 0).unwrap();
+        let lag = run(&host, &mut log, sink());
+        assert_eq!(lag.confirmed, Some(size), "{lag:?}");
+    }
+    assert_eq!(log.noted_head().unwrap(), last);
+    assert_eq!(log.noted.iter().filter(|shown| shown.note().unwrap().signatures().len() == 2).count(), 2);
+}
