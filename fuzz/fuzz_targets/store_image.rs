@@ -4,7 +4,7 @@
 //! Input: a byte whose lowest bit says whether the store was closed, then edits (`bulla_fuzz::edits`).
 #![no_main]
 
-use bulla::{Level, Reader, Verdict, VerifyOptions, verify};
+use bulla::{Level, Position, Reader, Verdict, VerifyOptions, verify};
 use bulla_fuzz::{disk, edits, store};
 use bulla_vfs::MemVfs;
 use libfuzzer_sys::fuzz_target;
@@ -45,6 +45,16 @@ fn verified(disk: &MemVfs, level: Level) -> Option<Verdict> {
     verify(store::DIR, &options, &mut |_| {}).ok().map(|report| report.verdict())
 }
 
+/// What is proven of the newest record leads to the head, whatever lies in the spine.
+fn prove(reader: &Reader, table: &str) {
+    let Ok((_, mut prover)) = reader.prover(table) else { return };
+    let head = prover.head();
+    let Some(newest) = head.size.checked_sub(1) else { return };
+    if let Ok(shown) = prover.inclusion(Position(newest), head.size) {
+        assert_eq!(shown.proof.verify(&shown.entry.leaf(), &head), Ok(()));
+    }
+}
+
 /// Every row of every table that can be read, both ways: table, position and bytes.
 fn read(disk: &MemVfs) -> Vec<(String, u64, Vec<u8>)> {
     let mut rows = Vec::new();
@@ -52,6 +62,8 @@ fn read(disk: &MemVfs) -> Vec<(String, u64, Vec<u8>)> {
     for table in reader.tables().unwrap_or_default() {
         let Ok(view) = reader.raw(&table.name) else { continue };
         let _ = view.len();
+        let _ = reader.checkpoints(&table.name);
+        prove(&reader, &table.name);
         let Ok(forwards) = view.query().iter() else { continue };
         let seen = forwards.map_while(Result::ok).map(|entry| (table.name.clone(), entry.position.0, entry.row));
         let first = rows.len();

@@ -10,11 +10,13 @@ use crate::disk::Image;
 use crate::mend;
 
 /// What a file or directory may be called after an edit, below its directory.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 14] = [
     "00000000000000000000.seg",
     "00000000000000000001.seg",
     "00000000000000000043.seg",
     "18446744073709551615.seg",
+    "checkpoints",
+    "spine",
     "next.tmp",
     "quarantine",
     "LOCK",
