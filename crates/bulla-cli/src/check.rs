@@ -19,7 +19,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// More than any proof or key takes; what is longer is no proof.
-const PROOF_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const PROOF_BYTES_MAX: u64 = 4 << 20;
 /// The largest payload a record has.
 const RECORD_BYTES_MAX: u64 = bulla::wire::limits::RECORD_BYTES_MAX as u64;
 
@@ -75,7 +75,7 @@ struct Record {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let keys = arguments.keys.iter().map(|key| read_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let keys = arguments.keys.iter().map(|key| read_key("--key", key)).collect::<Result<Vec<_>, _>>()?;
     let payload = arguments.record.as_deref().map(|file| read(file, RECORD_BYTES_MAX)).transpose()?;
     let proof = read(&arguments.proof, PROOF_BYTES_MAX)?;
     let expected = Expected { origin: &arguments.origin, keys: &keys, payload: payload.as_deref() };
@@ -171,19 +171,19 @@ fn for_people(report: &Report<'_>) -> String {
     format!("proven: {what}\n{trust}{time}")
 }
 
-/// A key's text, or a file that holds one.
-fn read_key(given: &str) -> Result<VerifierKey, Failure> {
+/// A key's text, or a file that holds one, given with `option`.
+pub(crate) fn read_key(option: &str, given: &str) -> Result<VerifierKey, Failure> {
     if let Ok(key) = given.parse() {
         return Ok(key);
     }
     let bytes = read(Path::new(given), PROOF_BYTES_MAX)?;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.strip_suffix('\n').unwrap_or(&text);
-    line.parse().map_err(|error| Failure::in_field(&format!("--key {given}"), &error))
+    line.parse().map_err(|error| Failure::in_field(&format!("{option} {given}"), &error))
 }
 
 /// All of a file, or of standard input, up to one byte more than is allowed, which no parser takes.
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let done = if path == Path::new("-") {
         io::stdin().lock().take(bytes_max + 1).read_to_end(&mut bytes)

@@ -160,6 +160,7 @@ fn exit_of(error: &bulla::Error) -> Exit {
         bulla::Error::TableDiffers { .. }
         | bulla::Error::AlreadyAStore { .. }
         | bulla::Error::NotEmpty { .. }
+        | bulla::Error::ForgedCheckpoint { .. }
         | bulla::Error::Log(bulla::LogError::NoSuchRecord { .. }) => true,
         bulla::Error::Table(source) => {
             matches!(source, TableError::TokenOfOtherLog { .. } | TableError::TokenOfOtherOrder { .. })

@@ -1,15 +1,18 @@
 //! `bulla verify`: whether a store still is what was written.
 
+use crate::check::{PROOF_BYTES_MAX, read, read_key};
 use crate::exit::{Exit, Failure};
 use crate::operands;
 use crate::output::{json, line, plain_table};
 use crate::progress::Progress;
 use crate::text::{count_gaps, escape};
-use bulla::{Level, LogVerdict, Verdict, VerifyOptions, VerifyReport};
+use crate::times;
+use bulla::chain::{ShownCheckpoint, VerifierKey};
+use bulla::{Level, LogVerdict, Require, Time, Verdict, VerifyOptions, VerifyReport};
 use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Check a store, its journal and its tables, and report everything found
 #[derive(Args)]
@@ -17,7 +20,12 @@ use std::path::Path;
     override_usage = "bulla verify [OPTIONS] STORE [T...]",
     after_help = "\
 If $BULLA_STORE is set it stands in for STORE, and all operands are tables, unless the first one has a path separator \
-in it, which no table's name has."
+in it, which no table's name has.
+
+A checkpoint found in the store makes a log signed, if one of the keys signed it, and never anchored, unless all witnesses \
+cosigned it. Without a checkpoint kept elsewhere nothing tells a store that was rebuilt, or put back whole to an earlier \
+state, from the true one. Where a checkpoint given with --checkpoint or --since cannot be compared the exit code is 6, and \
+where the store has no log of its origin, 1."
 )]
 pub(crate) struct Arguments {
     /// The store, then the tables to check; without them all. The journal always is
@@ -28,7 +36,25 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Depth::Full)]
     level: Depth,
 
-    /// What must be true for exit code 0: that the store agrees with itself, or also that no repair lost a record
+    /// A public key whose signatures are believed: a file that `key new` wrote, or the key itself. More than once for
+    /// several keys
+    #[arg(long = "key", value_name = "PUB")]
+    keys: Vec<String>,
+
+    /// A checkpoint that was kept elsewhere: its log must continue it. More than once for several
+    #[arg(long = "checkpoint", value_name = "FILE")]
+    held: Vec<PathBuf>,
+
+    /// The key of a witness: a checkpoint noted in the store that all of them cosigned counts as one kept elsewhere. More
+    /// than once for several
+    #[arg(long = "witness", value_name = "PUB")]
+    witnesses: Vec<String>,
+
+    /// A checkpoint that is trusted: what its log has below it is not read. More than once, for several logs
+    #[arg(long = "since", value_name = "FILE")]
+    since: Vec<PathBuf>,
+
+    /// What must be true of every log, to its head, for exit code 0: otherwise it is 6
     #[arg(long, value_enum, default_value_t = Demand::Structure)]
     require: Demand,
 
@@ -47,7 +73,11 @@ enum Depth {
 enum Demand {
     /// The store agrees with itself; what repairs lost is named
     Structure,
-    /// No repair left a receipt either: otherwise exit code 6
+    /// A checkpoint signed by one of the keys, or one kept elsewhere, says the same
+    Signed,
+    /// A checkpoint kept elsewhere, or cosigned by all witnesses, says the same
+    Anchored,
+    /// No repair left a receipt
     Complete,
 }
 
@@ -60,20 +90,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Depth::Structure => Level::Structure,
         Depth::Full => Level::Full,
     };
-    let report = check(&store, level, tables)?;
-    let printed = if arguments.json { json(&report) } else { line(&for_people(&report)) };
-    let exit = match (report.verdict(), arguments.require) {
-        (Verdict::Repaired, Demand::Complete) => Exit::Below,
-        _ => exit_of(&report),
+    let options = VerifyOptions {
+        level,
+        tables,
+        keys: keys("--key", &arguments.keys)?,
+        witnesses: keys("--witness", &arguments.witnesses)?,
+        held: checkpoints("--checkpoint", &arguments.held)?,
+        since: checkpoints("--since", &arguments.since)?,
+        ..VerifyOptions::default()
     };
-    exit.once(printed)
+    let require = match arguments.require {
+        Demand::Structure => Require::Structure,
+        Demand::Signed => Require::Signed,
+        Demand::Anchored => Require::Anchored,
+        Demand::Complete => Require::Complete,
+    };
+    let report = check(&store, &options)?;
+    let printed = if arguments.json { json(&report) } else { line(&for_people(&report, require)) };
+    exit_of(&report, require).once(printed)
+}
+
+fn keys(option: &str, given: &[String]) -> Result<Vec<VerifierKey>, Failure> {
+    given.iter().map(|key| read_key(option, key)).collect()
+}
+
+fn checkpoints(option: &str, files: &[PathBuf]) -> Result<Vec<ShownCheckpoint>, Failure> {
+    let checkpoint = |file: &PathBuf| {
+        let bytes = read(file, PROOF_BYTES_MAX)?;
+        ShownCheckpoint::parse(&bytes)
+            .map_err(|error| Failure::in_field(&format!("{option} {}", file.display()), &error))
+    };
+    files.iter().map(checkpoint).collect()
 }
 
 /// Verifies with a progress bar.
-pub(crate) fn check(store: &Path, level: Level, tables: Vec<String>) -> Result<VerifyReport, Failure> {
-    let options = VerifyOptions { level, tables, ..VerifyOptions::default() };
+fn check(store: &Path, options: &VerifyOptions) -> Result<VerifyReport, Failure> {
     let mut progress = Progress::new();
-    let report = bulla::verify(store, &options, &mut |so_far| {
+    let report = bulla::verify(store, options, &mut |so_far| {
         progress.update(so_far.bytes_checked, Some(so_far.bytes_total));
     });
     progress.finish();
@@ -81,8 +134,9 @@ pub(crate) fn check(store: &Path, level: Level, tables: Vec<String>) -> Result<V
 }
 
 /// The exit code of a report.
-pub(crate) fn exit_of(report: &VerifyReport) -> Exit {
+fn exit_of(report: &VerifyReport, require: Require) -> Exit {
     match report.verdict() {
+        Verdict::Intact | Verdict::Repaired if report.exit_code_for(require) != 0 => Exit::Below,
         Verdict::Intact | Verdict::Repaired => Exit::Done,
         Verdict::Newer => Exit::Store,
         Verdict::Unreadable => Exit::Io,
@@ -92,14 +146,14 @@ pub(crate) fn exit_of(report: &VerifyReport) -> Exit {
 }
 
 /// The report as a table of logs, everything found, and one line that sums it up.
-pub(crate) fn for_people(report: &VerifyReport) -> String {
+fn for_people(report: &VerifyReport, require: Require) -> String {
     let mut table = plain_table();
     table.set_header(["log", "verdict", "trust", "floor", "size", "segments", "records checked", "bytes checked"]);
     for log in &report.logs {
         table.add_row([
             escape(log.log.as_bytes()),
             log.verdict().to_string(),
-            report.trust().to_owned(),
+            trust_of(log),
             log.floor.to_string(),
             log.size.map_or_else(|| "unknown".to_owned(), |size| size.to_string()),
             log.segments.to_string(),
@@ -111,6 +165,12 @@ pub(crate) fn for_people(report: &VerifyReport) -> String {
     for log in &report.logs {
         describe(log, &mut text);
     }
+    for short in report.short(require) {
+        let _ = writeln!(text, "below what is demanded: {}", escape(short.as_bytes()));
+    }
+    if report.logs.iter().all(|log| log.trust.anchored_through.is_none()) {
+        text.push_str(UNTOLD);
+    }
     let seconds = std::time::Duration::from_millis(report.elapsed_ms).as_secs_f64();
     let is_repaired = report.gaps() > 0 || report.verdict() == Verdict::Repaired;
     let gaps = if is_repaired { format!(", {}", count_gaps(report.gaps())) } else { String::new() };
@@ -118,10 +178,32 @@ pub(crate) fn for_people(report: &VerifyReport) -> String {
     text
 }
 
+/// What nothing in a store can tell.
+const UNTOLD: &str = "\
+No checkpoint kept elsewhere was compared: a store rebuilt, or put back whole to an earlier state, cannot be told without.
+";
+
+/// How far something outside vouches for the log.
+fn trust_of(log: &LogVerdict) -> String {
+    let bulla::Trust { signed_through, anchored_through, .. } = log.trust;
+    let through = |word: &str, size: Option<u64>| size.map(|size| format!("{word} through {size}"));
+    let told: Vec<_> =
+        [through("signed", signed_through), through("anchored", anchored_through)].into_iter().flatten().collect();
+    if told.is_empty() { log.trust.level().to_string() } else { told.join(", ") }
+}
+
+/// When a witness last saw a checkpoint of the log, as he says.
+fn seen_at(log: &LogVerdict) -> Option<Time> {
+    i64::try_from(log.trust.cosigned_at?).ok()?.checked_mul(1_000_000_000).map(Time)
+}
+
 fn describe(log: &LogVerdict, text: &mut String) {
     let name = escape(log.log.as_bytes());
     if let Some(root) = &log.root {
         let _ = writeln!(text, "{name}: root {root}");
+    }
+    if let Some(at) = seen_at(log) {
+        let _ = writeln!(text, "{name}: a witness saw the newest checkpoint at {}", times::show(at));
     }
     for finding in &log.findings {
         let _ = write!(text, "{name}: {}: {}", finding.verdict, escape(finding.what.as_bytes()));

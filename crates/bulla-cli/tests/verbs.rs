@@ -33,7 +33,7 @@ fn verbs_and_options_of_later_work_are_usage_errors() {
     for arguments in [
         &["checkpoint", "s", "t"][..],
         &["prove"],
-        &["verify", "s", "--require", "signed"],
+        &["verify", "s", "--require", "sealed"],
         &["init", "s", "--key", "k"],
         &["nonsense"],
         &[],

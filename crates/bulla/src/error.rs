@@ -80,6 +80,9 @@ pub enum Error {
     /// A checkpoint cannot be noted.
     #[error("no checkpoint can be noted in {}: {what}", path.display())]
     Checkpoint { path: PathBuf, what: String },
+    /// A checkpoint that the caller holds has a signature in the name of one of the caller's keys that the key did not make.
+    #[error("the checkpoint of {origin} that is held is forged")]
+    ForgedCheckpoint { origin: String, source: bulla_chain::NoteError },
     /// The store was closed, and other handles of it were alive: what they do from now on fails.
     #[error("store {} was closed while other handles were alive", dir.display())]
     StillShared { dir: PathBuf },
@@ -208,7 +211,7 @@ impl Error {
             | Self::TableMissing { dir, .. }
             | Self::StillShared { dir }
             | Self::Closed { dir } => Some(dir),
-            Self::BadName { .. } | Self::TableDiffers { .. } => None,
+            Self::BadName { .. } | Self::TableDiffers { .. } | Self::ForgedCheckpoint { .. } => None,
         }
     }
 

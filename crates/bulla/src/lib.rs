@@ -81,7 +81,7 @@ pub use layout::NameOf;
 pub use options::{Options, TableOptions};
 pub use reader::Reader;
 pub use repair::{LogRepair, RepairOptions, RepairReport, repair};
-pub use report::{FirstBad, LogVerdict, VerifyReport};
+pub use report::{FirstBad, LogVerdict, Require, Trust, TrustLevel, VerifyReport};
 pub use store::Store;
 pub use verify::{VerifyOptions, verify};
 

@@ -5,11 +5,14 @@
 //! - P1. The verdict of a log is that of its worst finding, and the report's that of its worst log, in the order of exit
 //!   codes: tampered and missing, damaged, unreadable, newer, repaired, intact.
 //! - P2. A finding of the verdict intact is a remark: it changes neither verdict nor exit code.
+//! - P3. Trust is another question than the verdict: what vouches for a log besides the store, and up to which size. What is
+//!   demanded of it comes from whoever verifies, and falls short with exit code 6, behind every code of a verdict.
 
 use bulla_chain::Digest;
 use bulla_log::{Finding, Verdict};
 use bulla_wire::Position;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
+use std::fmt;
 
 /// The report of [`verify`](crate::verify()). Serialises as what `bulla verify --json` prints: `verdict`, `trust`, `logs`
 /// and `elapsed_ms`.
@@ -28,10 +31,10 @@ impl VerifyReport {
         self.logs.iter().map(LogVerdict::verdict).max().unwrap_or_default()
     }
 
-    /// What outside vouches for the weakest log. Only the store itself, so far: `structure`.
+    /// What vouches for the weakest log.
     #[must_use]
-    pub fn trust(&self) -> &'static str {
-        TRUST
+    pub fn trust(&self) -> TrustLevel {
+        self.logs.iter().map(|log| log.trust.level()).min().unwrap_or_default()
     }
 
     /// Receipts of repairs that say that positions were lost, of all logs together.
@@ -45,6 +48,110 @@ impl VerifyReport {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         exit_code(self.verdict())
+    }
+
+    /// As [`exit_code`](Self::exit_code), and 6 if that would be 0 and something falls [`short`](Self::short) of `require`.
+    #[must_use]
+    pub fn exit_code_for(&self, require: Require) -> u8 {
+        match self.exit_code() {
+            0 if !self.short(require).is_empty() => 6,
+            code => code,
+        }
+    }
+
+    /// What falls short of `require`, for people: which positions of which logs nothing vouches for as demanded, and what
+    /// could not be compared with a checkpoint that is held, without which nothing is true whatever is required.
+    #[must_use]
+    pub fn short(&self, require: Require) -> Vec<String> {
+        self.logs.iter().flat_map(|log| log.short(require)).collect()
+    }
+}
+
+/// What must vouch for every log, to its head, for a verification to end well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Require {
+    /// Nothing but the store itself; what repairs lost is named.
+    #[default]
+    Structure,
+    /// A checkpoint signed by a key of the caller's, or one held elsewhere; and no receipt that anybody can have written.
+    Signed,
+    /// A checkpoint held elsewhere, or one that all of the caller's witnesses cosigned; and no receipt that anybody can
+    /// have written.
+    Anchored,
+    /// No repair has left a receipt.
+    Complete,
+}
+
+/// What vouches for a log; the more, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrustLevel {
+    /// The store agrees with itself, and nothing outside it says so.
+    #[default]
+    Structure,
+    /// A key of the caller's signed what the log was at some size.
+    Signed,
+    /// A checkpoint held elsewhere, or one that all of the caller's witnesses cosigned, says what it was.
+    Anchored,
+}
+
+impl fmt::Display for TrustLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Structure => "structure",
+            Self::Signed => "signed",
+            Self::Anchored => "anchored",
+        })
+    }
+}
+
+/// What vouches for one log, and how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trust {
+    /// The greatest size of a checkpoint that a key of the caller's signed and the log continues.
+    pub signed_through: Option<u64>,
+    /// The greatest size of a checkpoint that is held elsewhere, or that all of the caller's witnesses cosigned, and that
+    /// the log continues.
+    pub anchored_through: Option<u64>,
+    /// When the newest cosignature of a witness or key of the caller's was made, in seconds since the Unix epoch. Nothing
+    /// else tells how old a checkpoint is.
+    pub cosigned_at: Option<u64>,
+    /// Whether a checkpoint that is held could not be compared with the log.
+    pub is_uncheckable: bool,
+}
+
+impl Trust {
+    /// How much vouches for the log, however far.
+    #[must_use]
+    pub fn level(&self) -> TrustLevel {
+        match (self.signed_through, self.anchored_through) {
+            (_, Some(_)) => TrustLevel::Anchored,
+            (Some(_), None) => TrustLevel::Signed,
+            (None, None) => TrustLevel::Structure,
+        }
+    }
+
+    /// Takes in a checkpoint that the log continues. One of size 0 says nothing of it.
+    pub(crate) fn add(&mut self, size: u64, is_anchor: bool, is_signed: bool, time: Option<u64>) {
+        if size == 0 {
+            return;
+        }
+        if is_signed {
+            self.signed_through = self.signed_through.max(Some(size));
+        }
+        if is_anchor {
+            self.anchored_through = self.anchored_through.max(Some(size));
+        }
+        self.cosigned_at = self.cosigned_at.max(time);
+    }
+
+    /// Up to which size what is demanded vouches for the log; `None` if nothing is to.
+    fn through(&self, require: Require) -> Option<u64> {
+        match require {
+            Require::Structure | Require::Complete => None,
+            Require::Signed => Some(self.signed_through.max(self.anchored_through).unwrap_or(0)),
+            Require::Anchored => Some(self.anchored_through.unwrap_or(0)),
+        }
     }
 }
 
@@ -73,6 +180,8 @@ pub struct LogVerdict {
     pub findings: Vec<Finding>,
     /// What the report does not vouch for.
     pub not_checked: Vec<String>,
+    /// What vouches for the log besides the store.
+    pub trust: Trust,
 }
 
 impl LogVerdict {
@@ -86,8 +195,34 @@ impl LogVerdict {
     /// can write the directory can write them.
     #[must_use]
     pub fn receipt(&self) -> &'static str {
-        let is_repaired = self.findings.iter().any(|finding| finding.verdict == Verdict::Repaired);
-        if is_repaired { "self-asserted" } else { "none" }
+        if self.is_repaired() { "self-asserted" } else { "none" }
+    }
+
+    fn short(&self, require: Require) -> Vec<String> {
+        let Self { log, trust, .. } = self;
+        let mut short = Vec::new();
+        if trust.is_uncheckable {
+            short.push(format!("log {log} could not be compared with a checkpoint that is held"));
+        }
+        if let Some(through) = trust.through(require) {
+            let word = if require == Require::Anchored { "anchored" } else { "signed" };
+            match self.size {
+                Some(size) if through >= size => {}
+                Some(size) => short.push(format!("positions {through}..{size} of log {log} are not {word}")),
+                None => short.push(format!("log {log} is not {word}, and its size is unknown")),
+            }
+            if self.receipt() == "self-asserted" {
+                short.push(format!("the receipts of repairs in log {log} are self-asserted"));
+            }
+        }
+        if require == Require::Complete && self.is_repaired() {
+            short.push(format!("log {log} was repaired"));
+        }
+        short
+    }
+
+    fn is_repaired(&self) -> bool {
+        self.findings.iter().any(|finding| finding.verdict == Verdict::Repaired)
     }
 
     /// The first thing wrong, receipts of repairs left out: the finding at the lowest position, or the first one if none has a position.
@@ -105,14 +240,11 @@ impl LogVerdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstBad<'a>(pub &'a Finding);
 
-/// What vouches for a log as long as nothing is signed.
-const TRUST: &str = "structure";
-
 impl Serialize for VerifyReport {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("VerifyReport", 4)?;
         object.serialize_field("verdict", &self.verdict().to_string())?;
-        object.serialize_field("trust", self.trust())?;
+        object.serialize_field("trust", &self.trust().to_string())?;
         object.serialize_field("logs", &self.logs)?;
         object.serialize_field("elapsed_ms", &self.elapsed_ms)?;
         object.end()
@@ -121,13 +253,17 @@ impl Serialize for VerifyReport {
 
 impl Serialize for LogVerdict {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("LogVerdict", 16)?;
+        let mut object =
+            serializer.serialize_struct("LogVerdict", 16 + usize::from(self.trust.cosigned_at.is_some()))?;
         object.serialize_field("log", &self.log)?;
         object.serialize_field("origin", &self.origin)?;
         object.serialize_field("verdict", &self.verdict().to_string())?;
-        object.serialize_field("trust", TRUST)?;
-        object.serialize_field("signed_through", &None::<u64>)?;
-        object.serialize_field("anchored_through", &None::<u64>)?;
+        object.serialize_field("trust", &self.trust.level().to_string())?;
+        object.serialize_field("signed_through", &self.trust.signed_through)?;
+        object.serialize_field("anchored_through", &self.trust.anchored_through)?;
+        if let Some(at) = self.trust.cosigned_at {
+            object.serialize_field("cosigned_at", &at)?;
+        }
         object.serialize_field("floor", &self.floor.0)?;
         object.serialize_field("receipt", self.receipt())?;
         object.serialize_field("size", &self.size)?;

@@ -9,18 +9,25 @@
 //!   the journal: neither can be rolled back without the other.
 //! - Y4. Beside a live writer nothing is found that is only young: the journal is read before the tables, again before an
 //!   unnamed log is reported, and verified after them.
+//! - Y5. What vouches for a log besides the store is another question than whether the store agrees with itself
+//!   ([`trust`]).
+
+mod trust;
 
 use crate::error::Error;
 use crate::journal::{JournalState, TableInfo};
 use crate::layout::{Layout, LogDir, NameOf, check_name, is_blank, journal_origin};
 use crate::reader::{open_journal, unfinished};
-use crate::report::{LogVerdict, VerifyReport};
-use bulla_chain::{Seal, TreeHead};
+use crate::report::{LogVerdict, Trust, VerifyReport};
+#[cfg(feature = "ed25519")]
+use bulla_chain::VerifierKey;
+use bulla_chain::{Seal, ShownCheckpoint, TreeHead};
 use bulla_log::{Expectation, Finding, Level, LogReader, LogReport, Progress, Verdict, verify_log_with};
 use bulla_vfs::{Host, parallelism};
-use bulla_wire::Kind;
+use bulla_wire::{Kind, Position};
 use std::collections::BTreeSet;
 use std::path::Path;
+use trust::Claims;
 
 /// What is verified, and how thoroughly.
 #[derive(Clone, Debug)]
@@ -32,13 +39,35 @@ pub struct VerifyOptions {
     /// How many segments are checked at a time, each by a thread that ends before verification does: as many as the
     /// machine runs at once, unless set. The report is the same.
     pub workers: usize,
+    /// Whose signatures are believed. Keys come from whoever verifies, never from the store.
+    #[cfg(feature = "ed25519")]
+    pub keys: Vec<VerifierKey>,
+    /// Witnesses: a checkpoint that all of them cosigned counts as one held elsewhere.
+    #[cfg(feature = "ed25519")]
+    pub witnesses: Vec<VerifierKey>,
+    /// Checkpoints kept elsewhere, each of which a log of the store must continue. Origins tell which log.
+    pub held: Vec<ShownCheckpoint>,
+    /// Checkpoints kept elsewhere that are trusted, one for a log: what lies below is not read, and listed as not checked.
+    /// Logs without one are verified whole.
+    pub since: Vec<ShownCheckpoint>,
     /// Where files and time come from.
     pub host: Host,
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { level: Level::Full, tables: Vec::new(), workers: parallelism(), host: Host::os() }
+        Self {
+            level: Level::Full,
+            tables: Vec::new(),
+            workers: parallelism(),
+            #[cfg(feature = "ed25519")]
+            keys: Vec::new(),
+            #[cfg(feature = "ed25519")]
+            witnesses: Vec::new(),
+            held: Vec::new(),
+            since: Vec::new(),
+            host: Host::os(),
+        }
     }
 }
 
@@ -50,8 +79,8 @@ impl Default for VerifyOptions {
 /// # Errors
 ///
 /// Only when there is nothing to verify: [`Error::NoSuchStore`], [`Error::NotAStore`], [`Error::NoSuchTable`] for a table
-/// in `options` that neither the journal nor the disk knows, or a directory that cannot be listed. Everything else is in
-/// the report.
+/// in `options` that neither the journal nor the disk knows, or a directory that cannot be listed; and
+/// [`Error::ForgedCheckpoint`] for a held checkpoint that cannot be what it says. Everything else is in the report.
 ///
 /// # Examples
 ///
@@ -71,6 +100,7 @@ pub fn verify(
     options: &VerifyOptions,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyReport, Error> {
+    trust::check_held(options)?;
     let start = options.host.clock.monotonic();
     let layout = Layout::new(dir.as_ref());
     let done = Progress { bytes_checked: 0, bytes_total: 0, records_checked: 0 };
@@ -170,16 +200,14 @@ impl Verifier<'_> {
             let origin = Some(table.origin.clone());
             return LogVerdict { log: table.name.clone(), origin, findings: vec![missing], ..LogVerdict::default() };
         }
-        let expect = Expectation {
-            id: Some(table.log),
-            // Origins begin with the store's name, which a journal that cannot be read whole may not say.
-            origin: journal.is_created().then(|| table.origin.clone()),
-            heads: table.head.into_iter().collect(),
-            ..Expectation::default()
-        };
-        let report = self.verify_log(&dir, &expect);
-        self.collect_journal_heads(&dir);
-        verdict(&table.name, report)
+        // Origins begin with the store's name, which a journal that cannot be read whole may not say.
+        let origin = journal.is_created().then(|| table.origin.clone());
+        let claims = self.claims(&dir, origin.as_deref(), table.checkpointed);
+        let expect = Expectation { id: Some(table.log), origin, ..Expectation::default() };
+        self.collect_journal_heads(&dir, claims.since());
+        let heads = table.head.into_iter();
+        let (report, trust) = self.verify_claims(&dir, expect, heads, claims);
+        LogVerdict { trust, ..verdict(&table.name, report) }
     }
 
     /// Y2. A log the journal does not name: what a crash may leave is a remark, anything else is missing from the journal.
@@ -227,14 +255,68 @@ impl Verifier<'_> {
             return LogVerdict { log: String::from("journal"), findings, ..LogVerdict::default() };
         }
         let origin = journal.state.is_created().then(|| journal_origin(&journal.state.name));
-        let heads = self.journal_heads.iter().map(|&(size, root)| TreeHead { size, root: bulla_chain::Digest(root) });
-        let expect = Expectation { id: None, origin, heads: heads.collect(), ..Expectation::default() };
-        let mut report = self.verify_log(&dir, &expect);
+        let heads = std::mem::take(&mut self.journal_heads).into_iter();
+        let heads = heads.map(|(size, root)| TreeHead { size, root: bulla_chain::Digest(root) });
+        let claims = self.claims(&dir, origin.as_deref(), None);
+        let expect = Expectation { origin, ..Expectation::default() };
+        let (mut report, mut trust) = self.verify_claims(&dir, expect, heads, claims);
+        self.match_held(&journal.state, &mut report, &mut trust);
         // The log's own findings say more about the same bytes.
         let places: BTreeSet<_> = report.findings.iter().filter_map(|finding| finding.position).collect();
         let is_new = |finding: &Finding| finding.position.is_none_or(|position| !places.contains(&position));
         report.findings.extend(journal.findings.into_iter().filter(is_new));
-        verdict("journal", report)
+        LogVerdict { trust, ..verdict("journal", report) }
+    }
+
+    /// What is known of the log in `dir`, if it is known how it calls itself.
+    fn claims(&self, dir: &Path, origin: Option<&str>, noted_size: Option<u64>) -> Claims {
+        let Some(origin) = origin else { return Claims::default() };
+        let mut claims = Claims::held(self.options, origin);
+        claims.add_noted(self.options, dir, origin, noted_size);
+        claims
+    }
+
+    /// Verifies a log, and holds claims and the heads that the rest of the store knows against it.
+    fn verify_claims(
+        &mut self,
+        dir: &Path,
+        mut expect: Expectation,
+        heads: impl Iterator<Item = TreeHead>,
+        claims: Claims,
+    ) -> (LogReport, Trust) {
+        expect.since = claims.since();
+        expect.sizes = claims.sizes();
+        // What lies below a trusted head is not looked at, heads there included.
+        expect.heads = heads.filter(|head| expect.since.is_none_or(|since| head.size >= since.size)).collect();
+        let mut report = self.verify_log(dir, &expect);
+        // The genesis is not read where a trusted checkpoint stands for it, and that is of this origin.
+        report.origin = report.origin.or_else(|| expect.since.and(expect.origin));
+        let trust = claims.judge(&mut report);
+        (report, trust)
+    }
+
+    /// Y2. A checkpoint that is held of a log that the store does not have is a log that is missing.
+    fn match_held(&self, journal: &JournalState, report: &mut LogReport, trust: &mut Trust) {
+        let own = journal_origin(&journal.name);
+        let table_of = |origin: &str| journal.tables.values().find(|table| table.origin == origin);
+        for origin in trust::held_origins(self.options).collect::<BTreeSet<_>>() {
+            match table_of(origin) {
+                _ if journal.is_created() && origin == own => {}
+                Some(table) if journal.is_created() => {
+                    if !self.is_asked(&table.name) {
+                        report.not_checked.push(format!("the checkpoint of {origin}, which was not to be verified"));
+                    }
+                }
+                _ if journal.is_partial || !journal.is_created() => {
+                    trust.is_uncheckable = true;
+                    report.not_checked.push(format!("the checkpoint of {origin}, because the journal cannot be read"));
+                }
+                _ => {
+                    let what = format!("a checkpoint of {origin} is held, and the store has no such log");
+                    report.findings.push(note(Verdict::Missing, what));
+                }
+            }
+        }
     }
 
     fn verify_log(&mut self, dir: &Path, expect: &Expectation) -> LogReport {
@@ -253,9 +335,10 @@ impl Verifier<'_> {
     }
 
     /// Y3. Seals that cannot be read are the log's own findings, so they are passed over here.
-    fn collect_journal_heads(&mut self, dir: &Path) {
+    fn collect_journal_heads(&mut self, dir: &Path, since: Option<TreeHead>) {
+        let from = Position(since.map_or(0, |head| head.size));
         let Ok(log) = LogReader::open(&self.options.host, dir).and_then(|log| log.snapshot()) else { return };
-        for segment in log.segments().unwrap_or_default() {
+        for segment in log.segments().unwrap_or_default().iter().filter(|segment| segment.positions.start >= from) {
             let seal = log.get(segment.positions.start, |record| match record.kind {
                 Kind::SEAL => record.payload().and_then(|payload| Seal::decode(payload).ok()),
                 _ => None,
@@ -310,6 +393,7 @@ pub(crate) fn verdict(log: &str, report: LogReport) -> LogVerdict {
         bytes_checked: report.bytes_checked,
         findings: report.findings,
         not_checked: report.not_checked,
+        trust: Trust::default(),
     }
 }
 
