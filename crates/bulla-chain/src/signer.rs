@@ -3,8 +3,10 @@
 //! # Invariants
 //!
 //! - G1. A signer is asked as a C2SP witness is, with a proof that the checkpoint continues the newest one it signed, and
-//!   signs nothing else. So a log that was rolled back, or rebuilt, gets no signature over a second history.
+//!   signs no other checkpoint. So a log that was rolled back, or rebuilt, gets no signature over a second history.
+//! - G2. What it signs beside checkpoints is an authority, whose text is never one of a checkpoint.
 
+use crate::authority::Authority;
 use crate::note::{NoteSignature, VerifierKey};
 use crate::proof::{AddCheckpoint, ProofError};
 use crate::tree::TreeHead;
@@ -31,6 +33,10 @@ pub trait Signer: Send {
     ///
     /// What is remembered survives power loss when this returns.
     fn sign(&mut self, request: &AddCheckpoint) -> Result<NoteSignature, SignError>;
+
+    /// Signs that an action may be taken: the text of the authority. Whoever can ask for this can allow anything, so an
+    /// implementation may ask somebody first, or refuse.
+    fn authorise(&mut self, authority: &Authority) -> Result<NoteSignature, SignError>;
 }
 
 /// Why a checkpoint was not signed.
@@ -40,6 +46,9 @@ pub enum SignError {
     /// It does not continue what was signed before.
     #[error("the signer refuses: {0}")]
     Refused(#[from] Refusal),
+    /// It allows no actions, or not this one.
+    #[error("the signer does not allow the action")]
+    NotAllowed,
     /// The signer could not be asked, or could not remember.
     #[error("the signer failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
