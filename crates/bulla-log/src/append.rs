@@ -41,6 +41,9 @@ impl Log {
     pub fn append_batch(&self, rows: &[NewRow<'_>], options: AppendOptions) -> Result<Range<Position>, LogError> {
         let ticket = self.enqueue(rows, options, options.durability)?;
         ticket.wait(options.durability)?;
+        if let Some(after_append) = &self.inner.options.after_append {
+            after_append(ticket.positions().end);
+        }
         Ok(ticket.positions())
     }
 

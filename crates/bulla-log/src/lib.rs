@@ -68,7 +68,7 @@ pub use bulla_segment::SegmentError;
 pub use cursor::Cursor;
 pub use error::LogError;
 pub use log::Log;
-pub use options::{AppendOptions, Durability, Guard, JournalHead, LogOptions, MakeRoom, NewRow};
+pub use options::{AfterAppend, AppendOptions, Durability, Guard, JournalHead, LogOptions, MakeRoom, NewRow};
 pub use prove::{Inclusion, ProofStats, Prover};
 pub use query::{Gap, Item, Order, Query, ReadStats, SegmentInfo};
 pub use reader::LogReader;

@@ -33,6 +33,10 @@ pub type MakeRoom = Arc<dyn Fn() -> bool + Send + Sync>;
 /// Says whether this process is still the one that may write: the store's lock is in place and is held by it.
 pub type Guard = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
 
+/// Hears where the log ends once an append has done what it promised: on the caller's thread, with nothing locked. It may
+/// call the log's own methods.
+pub type AfterAppend = Arc<dyn Fn(Position) + Send + Sync>;
+
 /// How a log is created or opened.
 #[derive(Clone)]
 #[must_use = "options do nothing until a log is opened with them"]
@@ -48,6 +52,7 @@ pub struct LogOptions {
     pub(crate) make_room: Option<MakeRoom>,
     pub(crate) guard: Option<Guard>,
     pub(crate) process_guard: Option<Guard>,
+    pub(crate) after_append: Option<AfterAppend>,
 }
 
 impl LogOptions {
@@ -65,6 +70,7 @@ impl LogOptions {
             make_room: None,
             guard: None,
             process_guard: None,
+            after_append: None,
         }
     }
 
@@ -131,6 +137,13 @@ impl LogOptions {
     /// log.
     pub fn process_guard(mut self, guard: Guard) -> Self {
         self.process_guard = Some(guard);
+        self
+    }
+
+    /// What to call at the end of each [`append`](crate::Log::append) and [`append_batch`](crate::Log::append_batch) that
+    /// succeeded.
+    pub fn after_append(mut self, after_append: AfterAppend) -> Self {
+        self.after_append = Some(after_append);
         self
     }
 
