@@ -1,6 +1,7 @@
 //! What can go wrong with a store, and the questions callers ask of it.
 
 use crate::layout::{NAME_BYTES_MAX, NameOf};
+use bulla_chain::{Digest, SignError, TreeHead};
 use bulla_log::LogError;
 use bulla_table::{CodecError, TableError};
 use bulla_wire::Position;
@@ -83,6 +84,27 @@ pub enum Error {
     /// A checkpoint that the caller holds has a signature in the name of one of the caller's keys that the key did not make.
     #[error("the checkpoint of {origin} that is held is forged")]
     ForgedCheckpoint { origin: String, source: bulla_chain::NoteError },
+    /// The store's checkpoints are signed, and whoever opened it brought no signer. What was appended is safe.
+    #[error("store {} signs its checkpoints, and its key was not given; it was in {file:?}", dir.display())]
+    KeyNeeded { dir: PathBuf, file: String },
+    /// The signer has another key than the store.
+    #[error("store {} signs with the key {found}, not with {asked}", dir.display())]
+    OtherKey { dir: PathBuf, found: String, asked: String },
+    /// The signer refused, or could not be asked.
+    #[error("no checkpoint of {origin} is signed")]
+    NotSigned { origin: String, source: SignError },
+    /// A key file, or what is remembered beside it, is not what it must be.
+    #[error("{}: {what}", path.display())]
+    KeyFile { path: PathBuf, what: String },
+    /// Another process, or another signer in this one, has the key file.
+    #[error("the key file {} is in use by another signer", path.display())]
+    KeyInUse { path: PathBuf },
+    /// The log ends below a head that somebody holds: an older state was put back. Nothing was written.
+    #[error("{origin} has {size} records, and a head of {} is held", held.size)]
+    HeldMissing { origin: String, held: TreeHead, size: u64 },
+    /// The log has another root than a head that somebody holds: it is another history. Nothing was written.
+    #[error("{origin} has the root {found} at {}, and the root {} is held", held.size, held.root)]
+    HeldFork { origin: String, held: Box<TreeHead>, found: Digest },
     /// The store was closed, and other handles of it were alive: what they do from now on fails.
     #[error("store {} was closed while other handles were alive", dir.display())]
     StillShared { dir: PathBuf },
@@ -116,15 +138,22 @@ impl Error {
             | Self::JournalMissing { .. }
             | Self::NoSuchTable { .. }
             | Self::NoSuchOrigin { .. }
-            | Self::TableMissing { .. } => true,
+            | Self::TableMissing { .. }
+            | Self::HeldMissing { .. } => true,
             _ => false,
         }
     }
 
-    /// Whether another writer has the store.
+    /// Whether what is there contradicts what was proven of it: somebody made it another.
+    #[must_use]
+    pub fn is_tampered(&self) -> bool {
+        matches!(self, Self::Tampered { .. } | Self::HeldFork { .. })
+    }
+
+    /// Whether another writer has the store, or another signer the key.
     #[must_use]
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Locked { .. })
+        matches!(self, Self::Locked { .. } | Self::KeyInUse { .. })
     }
 
     /// Whether the disk, a quota or a limit on file size is exhausted.
@@ -193,7 +222,10 @@ impl Error {
         match self {
             Self::Table(source) => source.path(),
             Self::Log(source) => source.path(),
-            Self::Io { path, .. } | Self::Checkpoint { path, .. } => Some(path),
+            Self::Io { path, .. }
+            | Self::Checkpoint { path, .. }
+            | Self::KeyFile { path, .. }
+            | Self::KeyInUse { path } => Some(path),
             Self::NoSuchStore { dir }
             | Self::NotAStore { dir }
             | Self::AlreadyAStore { dir }
@@ -209,9 +241,16 @@ impl Error {
             | Self::NoSuchTable { dir, .. }
             | Self::NoSuchOrigin { dir, .. }
             | Self::TableMissing { dir, .. }
+            | Self::KeyNeeded { dir, .. }
+            | Self::OtherKey { dir, .. }
             | Self::StillShared { dir }
             | Self::Closed { dir } => Some(dir),
-            Self::BadName { .. } | Self::TableDiffers { .. } | Self::ForgedCheckpoint { .. } => None,
+            Self::BadName { .. }
+            | Self::ForgedCheckpoint { .. }
+            | Self::TableDiffers { .. }
+            | Self::NotSigned { .. }
+            | Self::HeldMissing { .. }
+            | Self::HeldFork { .. } => None,
         }
     }
 
@@ -236,6 +275,22 @@ impl Error {
             Self::Log(source) => source.offset(),
             _ => None,
         }
+    }
+}
+
+impl Error {
+    /// The error and its causes. A cause whose words the line ends with already is not said twice.
+    pub(crate) fn in_one_line(&self) -> String {
+        let mut line = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let words = error.to_string();
+            if !line.ends_with(&words) {
+                line = format!("{line}: {words}");
+            }
+            cause = error.source();
+        }
+        line
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) use row::{JOURNAL_SCHEMA, JournalRow};
 pub(crate) use state::JournalState;
 pub use state::{StoreKey, TableInfo};
 
+use crate::due::Due;
 use crate::error::Error;
 use crate::layout::{Layout, journal_origin, store_of_journal_origin};
 use crate::lock::{StoreLock, bound_to_store};
@@ -34,6 +35,8 @@ pub(crate) struct Journal {
     pub(crate) state: JournalState,
     /// The store's name, as the journal's genesis has it.
     pub(crate) store: String,
+    /// What its own next checkpoint waits for.
+    pub(crate) due: Arc<Due>,
     /// The log's count of rotations when the last state row was considered (J6).
     rotations_seen: u64,
 }
@@ -47,9 +50,10 @@ impl Journal {
         lock: &Arc<StoreLock>,
         options: &Options,
     ) -> Result<Self, Error> {
-        let log_options = log_options(layout, lock, options).origin(journal_origin(name));
+        let due = Arc::new(Due::new(0, &*options.host.clock));
+        let log_options = log_options(layout, lock, options, &due).origin(journal_origin(name));
         let log = Log::create(&options.host, &layout.journal(), id, &log_options)?;
-        Ok(Self { log, state: JournalState::default(), store: name.to_owned(), rotations_seen: 0 })
+        Ok(Self { log, state: JournalState::default(), store: name.to_owned(), due, rotations_seen: 0 })
     }
 
     /// Opens the journal, whose first `known` records are known to be durable. Its state may be that of a store whose
@@ -61,14 +65,15 @@ impl Journal {
         options: &Options,
     ) -> Result<Self, Error> {
         let dir = layout.journal();
-        let log_options = log_options(layout, lock, options).known_durable_end(known);
+        let due = Arc::new(Due::new(0, &*options.host.clock));
+        let log_options = log_options(layout, lock, options, &due).known_durable_end(known);
         let log = Log::open(&options.host, &dir, &log_options)?;
         let origin = log.genesis()?.origin;
         let state = JournalState::newest(&layout.dir, &log.snapshot(), &mut Err)?;
         match store_of_journal_origin(&origin) {
             Some(name) if !state.is_created() || state.name == name => {
                 let (store, rotations_seen) = (name.to_owned(), log.rotations());
-                Ok(Self { log, state, store, rotations_seen })
+                Ok(Self { log, state, store, due, rotations_seen })
             }
             _ => Err(LogError::Mismatch { dir, what: format!("its origin is {origin}") }.into()),
         }
@@ -109,8 +114,8 @@ impl Journal {
     }
 }
 
-fn log_options(layout: &Layout, lock: &Arc<StoreLock>, options: &Options) -> LogOptions {
-    bound_to_store(layout, lock, &options.host, None)
+fn log_options(layout: &Layout, lock: &Arc<StoreLock>, options: &Options, due: &Arc<Due>) -> LogOptions {
+    bound_to_store(layout, lock, &options.host, None, due)
         .segment_bytes_max(options.journal_segment_bytes_max)
         .record_bytes_max(ROW_BYTES_MAX)
 }

@@ -52,13 +52,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
 mod anchor;
-#[allow(dead_code, reason = "making and verifying checkpoints follow")]
 mod checkpoints;
+mod due;
 mod error;
 mod event;
+#[cfg(feature = "ed25519")]
+mod file_signer;
+mod held;
 mod journal;
+mod keys;
 mod layout;
 mod lock;
+mod making;
 mod open;
 mod options;
 mod reader;
@@ -76,8 +81,11 @@ pub use anchor::{
 pub use anchor::{WITNESS_TIME_MAX, WitnessFolderSink, WitnessSink};
 pub use error::Error;
 pub use event::{EVENT_SCHEMA, Event};
+#[cfg(feature = "ed25519")]
+pub use file_signer::FileSigner;
 pub use journal::{StoreKey, TableInfo};
 pub use layout::NameOf;
+pub use making::CheckpointLag;
 pub use options::{Options, TableOptions};
 pub use reader::Reader;
 pub use repair::{LogRepair, RepairOptions, RepairReport, repair};
@@ -85,7 +93,7 @@ pub use report::{FirstBad, LogVerdict, Require, Trust, TrustLevel, VerifyReport}
 pub use store::Store;
 pub use verify::{VerifyOptions, verify};
 
-pub use bulla_chain::{Break, Digest, Genesis, TreeHead};
+pub use bulla_chain::{Break, Digest, Genesis, ShownCheckpoint, Signer, TreeHead, VerifierKey};
 pub use bulla_log::{
     Cursor, Durability, Finding, Gap, Inclusion, Item, Level, Log, LogError, LogReader, Loss, Order, Outcome, Progress,
     ProofStats, Prover, Query, ReadStats, RecoveryReport, SegmentInfo, Snapshot, Source, TailKind, Ticket, Verdict,

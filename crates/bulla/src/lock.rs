@@ -6,6 +6,7 @@
 //!   each rotation), so that a table outliving its store still shuts out another writer, and a closed store, whose logs
 //!   refuse everything, lets the next one in.
 
+use crate::due::Due;
 use crate::error::{Error, io};
 use crate::layout::{Layout, sync_dir};
 use crate::reserve;
@@ -63,10 +64,20 @@ impl StoreLock {
 
 /// Options that tie a log to its store: it keeps the lock (K1), asks for it at each rotation and for its process at each
 /// write, its seals carry the
-/// journal's head unless it is the journal itself, and on a full disk it is given the reserve.
-pub(crate) fn bound_to_store(layout: &Layout, lock: &Arc<StoreLock>, host: &Host, journal: Option<&Log>) -> LogOptions {
-    let journal = journal.cloned();
-    let head = move || journal.as_ref()?.head().ok();
+/// journal's head unless it is the journal itself, and make a checkpoint due, and on a full disk it is given the reserve.
+pub(crate) fn bound_to_store(
+    layout: &Layout,
+    lock: &Arc<StoreLock>,
+    host: &Host,
+    journal: Option<&Log>,
+    due: &Arc<Due>,
+) -> LogOptions {
+    let (journal, due) = (journal.cloned(), Arc::clone(due));
+    // Asked for when a seal is made.
+    let head = move || {
+        due.sealed();
+        journal.as_ref()?.head().ok()
+    };
     let (own, lock) = (Arc::clone(lock), Arc::clone(lock));
     let process_guard = move || own.check_process().map_err(std::io::Error::other);
     let guard = move || lock.check().map_err(std::io::Error::other);

@@ -9,13 +9,15 @@
 //!   damaged, and recovery must not take the rest of it for a torn tail.
 
 use crate::error::{Error, io};
+use crate::held;
 use crate::journal::{Journal, JournalRow};
 use crate::layout::{
-    Found, Layout, LogDir, NameOf, check_name, create_dirs_durably, is_blank, name_from, parent, remove_blank, sync_dir,
+    Found, Layout, LogDir, NameOf, check_name, create_dirs_durably, is_blank, journal_origin, name_from, parent,
+    remove_blank, sync_dir,
 };
 use crate::lock::StoreLock;
 use crate::options::Options;
-use bulla_log::{LogError, RecoveryReport, TailKind};
+use bulla_log::{LogError, LogReader, RecoveryReport, TailKind};
 use bulla_vfs::Host;
 use bulla_wire::{LogId, Position};
 use std::path::Path;
@@ -38,6 +40,7 @@ pub(crate) fn open_or_create(layout: &Layout, options: &Options) -> Result<(Arc<
         if !(options.create || options.create_new) {
             return Err(Error::NoSuchStore { dir: dir.clone() });
         }
+        held::known_end(options, &layout.journal(), &journal_origin(&name))?;
         create_dirs_durably(host, dir)?;
     }
     let lock = StoreLock::acquire(host, layout)?;
@@ -60,6 +63,12 @@ fn open_journal(layout: &Layout, name: &str, lock: &Arc<StoreLock>, options: &Op
     let is_unfinished = !layout.has_later_parts(&options.host)?;
     // O3.
     let known = if is_unfinished { Position::ZERO } else { FIRST_ROW_END };
+    // What cannot be read here is told by the opening below.
+    let origin = LogReader::open(&options.host, &layout.journal()).and_then(|log| log.snapshot()?.genesis());
+    let known = match origin {
+        Ok(genesis) => known.max(held::known_end(options, &layout.journal(), &genesis.origin)?),
+        Err(_) => known,
+    };
     let mut journal = match Journal::open(layout, known, lock, options) {
         // Not even its genesis was written.
         Err(Error::Log(LogError::NotFound { .. })) if is_unfinished => {
@@ -75,7 +84,7 @@ fn open_journal(layout: &Layout, name: &str, lock: &Arc<StoreLock>, options: &Op
     } else if is_unfinished {
         // Its genesis was written, so the name is settled.
         let name = journal.store.clone();
-        journal.append(layout, options, vec![created(name, options)])?;
+        journal.append(layout, options, created(name, options))?;
     } else {
         return Err(Error::JournalMissing { dir: layout.dir.clone() });
     }
@@ -83,10 +92,11 @@ fn open_journal(layout: &Layout, name: &str, lock: &Arc<StoreLock>, options: &Op
 }
 
 fn create_journal(layout: &Layout, name: &str, lock: &Arc<StoreLock>, options: &Options) -> Result<Journal, Error> {
+    held::known_end(options, &layout.journal(), &journal_origin(name))?;
     let id = new_log_id(&options.host, layout)?;
     let mut journal = Journal::create(layout, name, id, lock, options)?;
     sync_dir(&options.host, &layout.dir)?;
-    journal.append(layout, options, vec![created(name.to_owned(), options)])?;
+    journal.append(layout, options, created(name.to_owned(), options))?;
     tracing::info!(store = %layout.dir.display(), name, journal = %id, "store created");
     Ok(journal)
 }
@@ -131,7 +141,12 @@ pub(crate) fn new_log_id(host: &Host, layout: &Layout) -> Result<LogId, Error> {
     Ok(LogId(id))
 }
 
-/// The first row of a journal.
-fn created(name: String, options: &Options) -> JournalRow {
-    JournalRow::StoreCreated { name, segment_bytes: options.segment_bytes_max }
+/// The first rows of a journal: the store's creation, and its key if it has one.
+fn created(name: String, options: &Options) -> Vec<JournalRow> {
+    let mut rows = vec![JournalRow::StoreCreated { name, segment_bytes: options.segment_bytes_max }];
+    if let Some(signer) = &options.signer {
+        let key = signer.lock().verifier().to_string();
+        rows.push(JournalRow::KeySet { key, file: options.key_file.clone(), note: None });
+    }
+    rows
 }

@@ -1,12 +1,16 @@
 //! How a store is opened and how a table is.
 
+use crate::due::Every;
 use crate::error::Error;
+use crate::keys::SharedSigner;
 use crate::store::Store;
+use bulla_chain::{ShownCheckpoint, Signer};
 use bulla_log::Durability;
 use bulla_table::Schema;
 use bulla_vfs::Host;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// How a store is opened, for those who want other than [`Store::open`] gives.
 ///
@@ -35,6 +39,10 @@ pub struct Options {
     pub(crate) record_bytes_max: Option<u32>,
     pub(crate) durability: Durability,
     pub(crate) host: Host,
+    pub(crate) signer: Option<SharedSigner>,
+    pub(crate) key_file: String,
+    pub(crate) held: Vec<ShownCheckpoint>,
+    pub(crate) checkpoint_every: Every,
 }
 
 impl Options {
@@ -50,6 +58,10 @@ impl Options {
             record_bytes_max: None,
             durability: Durability::Durable,
             host: Host::os(),
+            signer: None,
+            key_file: String::new(),
+            held: Vec::new(),
+            checkpoint_every: Every::default(),
         }
     }
 
@@ -101,6 +113,37 @@ impl Options {
     /// Where files, time and randomness come from.
     pub fn host(mut self, host: Host) -> Self {
         self.host = host;
+        self
+    }
+
+    /// Who signs the store's checkpoints. A store that is created gets this key as its own, and takes signatures of no
+    /// other from then on, but for [`Store::set_key`]; what the signer remembers of a log is held against it when it is
+    /// opened. The signer is asked with the store locked, and so must not call it. Without one a store that has no key
+    /// makes checkpoints that nobody signed, and one that has a key makes none.
+    pub fn signer(mut self, signer: Box<dyn Signer>) -> Self {
+        self.signer = Some(SharedSigner::new(signer));
+        self
+    }
+
+    /// Where the signer's private key is, for the journal of a store that is created: so that commands find it.
+    pub fn key_file(mut self, path: impl Into<String>) -> Self {
+        self.key_file = path.into();
+        self
+    }
+
+    /// A checkpoint kept elsewhere, to be held against the log of its origin; may be called for several. A log that does
+    /// not continue it is not opened for writing: [`Error::HeldMissing`], [`Error::HeldFork`]. Its signatures are the
+    /// caller's to check.
+    pub fn held(mut self, checkpoint: ShownCheckpoint) -> Self {
+        self.held.push(checkpoint);
+        self
+    }
+
+    /// Makes a checkpoint of a table also once so many records, or so much time, went by since the newest: on the thread
+    /// of the append that finds it due, or in [`Store::maintain`]. Of each log at most one a second. Unless set, only
+    /// sealing a segment, closing, and [`Store::checkpoint`] make one.
+    pub fn checkpoint_every(mut self, records: Option<u64>, time: Option<Duration>) -> Self {
+        self.checkpoint_every = Every::new(records, time);
         self
     }
 

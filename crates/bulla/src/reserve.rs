@@ -39,14 +39,31 @@ pub(crate) fn ensure(host: &Host, layout: &Layout) -> Result<(), Error> {
 }
 
 /// V3. Does `step`, and once more if it failed for lack of space and the reserve could be given up.
-pub(crate) fn with_reserve<T>(
+pub(crate) fn with_reserve<T, E: LacksSpace>(
     host: &Host,
     layout: &Layout,
-    mut step: impl FnMut() -> Result<T, LogError>,
-) -> Result<T, LogError> {
+    mut step: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
     match step() {
-        Err(error) if error.is_full() && give_up(host, layout) => step(),
+        Err(error) if error.lacks_space() && give_up(host, layout) => step(),
         done => done,
+    }
+}
+
+/// An error that room may help.
+pub(crate) trait LacksSpace {
+    fn lacks_space(&self) -> bool;
+}
+
+impl LacksSpace for LogError {
+    fn lacks_space(&self) -> bool {
+        self.is_full()
+    }
+}
+
+impl LacksSpace for Error {
+    fn lacks_space(&self) -> bool {
+        self.is_full()
     }
 }
 

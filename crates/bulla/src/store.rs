@@ -5,23 +5,28 @@
 //! - S1. A table's directory and first segment are durable before the journal names them (B3).
 //! - S2. A log is opened once, and all handles of a table share it.
 //! - S3. A head reaches the journal only after the sync that covers it returned.
+//! - S4. What an append calls back has the store weakly, and waits for none of its locks.
 
 use crate::anchor::{AnchorLag, AnchorSink, Place, StoreAnchors, places};
 use crate::checkpoints;
+use crate::due::Due;
 use crate::error::Error;
-use crate::journal::{Journal, JournalRow, TableInfo};
-use crate::layout::{Layout, NameOf, check_name, create_dirs, sync_dir, table_origin};
+use crate::held;
+use crate::journal::{Journal, JournalRow, StoreKey, TableInfo};
+use crate::keys::{SharedSigner, is_signed_by};
+use crate::layout::{Layout, NameOf, check_name, create_dirs, journal_origin, sync_dir, table_origin};
 use crate::lock::{StoreLock, bound_to_store};
+use crate::making::{CheckpointLag, Prepared, after_append, lag_of, row_of};
 use crate::open::{new_log_id, open_or_create, report_recovery, sweep};
 use crate::options::{Options, TableOptions};
 use crate::report::VerifyReport;
 use crate::reserve::{self, with_reserve};
 use crate::verify::{VerifyOptions, verify};
-use bulla_chain::TreeHead;
+use bulla_chain::{Authority, Note, ShownCheckpoint, Signer, TreeHead};
 use bulla_log::{Log, LogError, LogOptions, Progress, RecoveryReport, Source};
 use bulla_table::{Codec, Postcard, RawView, Schema, Table, View};
 use bulla_vfs::Host;
-use bulla_wire::{Position, SchemaId, Time};
+use bulla_wire::{Kind, LogId, Position, SchemaId, Time};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -35,23 +40,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<Inner>,
+    /// Counts the handles; appends hold `inner` for a moment.
+    handles: Arc<()>,
 }
 
-struct Inner {
-    layout: Layout,
-    options: Options,
-    name: String,
-    lock: Arc<StoreLock>,
-    state: Mutex<State>,
+pub(crate) struct Inner {
+    pub(crate) layout: Layout,
+    pub(crate) options: Options,
+    pub(crate) name: String,
+    pub(crate) lock: Arc<StoreLock>,
+    pub(crate) state: Mutex<State>,
     /// Never asked for by who holds `state`: a receipt is noted under both, in this order.
     anchors: Mutex<StoreAnchors>,
 }
 
-struct State {
-    journal: Journal,
-    logs: BTreeMap<String, Log>,
-    is_closed: bool,
+pub(crate) struct State {
+    pub(crate) journal: Journal,
+    pub(crate) logs: BTreeMap<String, Log>,
+    /// What the checkpoints of these logs wait for.
+    pub(crate) dues: BTreeMap<String, Arc<Due>>,
+    /// The checkpoint noted last, as far as this process knows.
+    pub(crate) shown: BTreeMap<LogId, ShownCheckpoint>,
+    pub(crate) signer: Option<SharedSigner>,
+    pub(crate) is_closed: bool,
 }
+
+/// What closing a log gives: its head, and the checkpoint that it is left with.
+type Closed = (TreeHead, Result<Prepared, Error>);
 
 /// What a caller wants of a table, without its types.
 struct Request<'a> {
@@ -104,6 +119,8 @@ impl Store {
     pub(crate) fn open_with(dir: &Path, options: &Options) -> Result<Self, Error> {
         let (host, layout) = (&options.host, Layout::new(dir));
         let (lock, journal) = open_or_create(&layout, options)?;
+        check_key(&layout, &journal, options)?;
+        check_held_tables(&journal, options)?;
         // Should this fail, taking the lock makes the name durable the next time.
         create_dirs(host, &layout.tables())?;
         if let Err(error) = reserve::ensure(host, &layout) {
@@ -112,10 +129,18 @@ impl Store {
         sweep(host, &layout, &journal);
         let (name, tables) = (journal.state.name.clone(), journal.state.tables.len());
         tracing::info!(store = %dir.display(), name, tables, "store opened");
-        let state = State { journal, logs: BTreeMap::new(), is_closed: false };
+        let state = State {
+            journal,
+            logs: BTreeMap::new(),
+            dues: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            signer: options.signer.clone(),
+            is_closed: false,
+        };
         let anchors = Mutex::new(StoreAnchors::new(host, &layout));
         let (options, state) = (options.clone(), Mutex::new(state));
-        Ok(Self { inner: Arc::new(Inner { layout, options, name, lock, state, anchors }) })
+        let inner = Inner { layout, options, name, lock, state, anchors };
+        Ok(Self { inner: Arc::new(inner), handles: Arc::new(()) })
     }
 
     /// The table called `name`, created when there is none: postcard rows under schema 1.
@@ -203,7 +228,106 @@ impl Store {
         state.journal.log.is_poisoned() || state.logs.values().any(Log::is_poisoned)
     }
 
-    /// Does one bounded step of deferred work for each open log; whether more is left. Call it when there is time.
+    /// Makes a checkpoint of a table's records so far, and notes it in the store. One of the same head, noted before under
+    /// the same key, is given again and nothing is written.
+    ///
+    /// # Durability
+    ///
+    /// All of the table's records, what the signer remembers, and the checkpoint survive power loss when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyNeeded`] in a store that has a key and was opened without its signer; [`Error::NotSigned`];
+    /// [`Error::HeldMissing`] when the signer signed more than there is; what keeps the records from becoming durable.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bulla::Store;
+    /// let store = Store::in_memory()?;
+    /// let logins = store.table::<String>("logins")?;
+    /// logins.append(&"ana".to_owned())?;
+    /// // The row, and the genesis record. Without a key nobody signs.
+    /// let checkpoint = store.checkpoint("logins")?;
+    /// assert_eq!((checkpoint.head().size, checkpoint.note()), (2, None));
+    /// assert!(checkpoint.to_string().starts_with("store/logins/"));
+    /// # Ok::<(), bulla::Error>(())
+    /// ```
+    pub fn checkpoint(&self, table: &str) -> Result<ShownCheckpoint, Error> {
+        check_name(NameOf::Table, table)?;
+        let mut state = self.state()?;
+        self.inner.lock.check()?;
+        let info = state.journal.state.tables.get(table).cloned().ok_or_else(|| self.no_such_table(table))?;
+        let log = self.opened(&mut state, &info, None)?;
+        self.inner.checkpoint_table(&mut state, table, &log)
+    }
+
+    /// Makes a checkpoint of the store's own journal, which has the heads of all tables; otherwise as
+    /// [`checkpoint`](Self::checkpoint).
+    pub fn checkpoint_journal(&self) -> Result<ShownCheckpoint, Error> {
+        let mut state = self.state()?;
+        self.inner.lock.check()?;
+        self.inner.checkpoint_journal(&mut state)
+    }
+
+    /// How far each open log is behind its newest checkpoint, and why the last attempt failed if it did: `journal` first.
+    #[must_use]
+    pub fn checkpoint_lag(&self) -> Vec<CheckpointLag> {
+        lag_of(&self.any_state())
+    }
+
+    /// The key that the store's checkpoints are signed with, as its journal says.
+    #[must_use]
+    pub fn key(&self) -> Option<StoreKey> {
+        self.any_state().journal.state.key.clone()
+    }
+
+    /// Whether the signer refuses what does not continue what it signed before; `None` without a signer.
+    #[must_use]
+    pub fn is_rollback_protected(&self) -> Option<bool> {
+        self.any_state().signer.as_ref().map(|signer| signer.lock().remembers())
+    }
+
+    /// From now on checkpoints are signed with another key. The signer so far signs that this is allowed; the first key of
+    /// a store that has none is allowed by nobody. `file` is where the private key is, or empty.
+    ///
+    /// # Durability
+    ///
+    /// The change survives power loss when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyNeeded`] without the signer of the store's key, [`Error::NotSigned`] if it does not allow the change.
+    pub fn set_key(&self, signer: Box<dyn Signer>, file: &str) -> Result<(), Error> {
+        let (layout, options) = (&self.inner.layout, &self.inner.options);
+        let mut state = self.state()?;
+        self.inner.lock.check()?;
+        let key = signer.verifier().to_string();
+        let row = |note| JournalRow::KeySet { key: key.clone(), file: file.to_owned(), note };
+        let note = match &state.journal.state.key {
+            None => None,
+            Some(old) => {
+                let needed = || Error::KeyNeeded { dir: layout.dir.clone(), file: old.file.clone() };
+                let mut before = state.signer.as_ref().ok_or_else(needed)?.lock();
+                let log = &state.journal.log;
+                with_reserve(&options.host, layout, || log.sync())?;
+                let authority = Authority::over(log.id(), log.head()?, Kind::ROW, &row(None).encode());
+                let not_signed = |source| Error::NotSigned { origin: journal_origin(&self.inner.name), source };
+                let signature = before.authorise(&authority).map_err(not_signed)?;
+                let note = Note::new(authority.to_string(), vec![signature]);
+                let by_old = note.ok().filter(|note| is_signed_by(note, &old.key)).ok_or_else(needed)?;
+                Some(by_old.to_string())
+            }
+        };
+        state.journal.append(layout, options, vec![row(note)])?;
+        tracing::info!(store = %layout.dir.display(), key, "the key was set");
+        state.signer = Some(SharedSigner::new(signer));
+        Ok(())
+    }
+
+    /// Does one bounded step of deferred work for each open log; whether more is left. Call it when there is time. A
+    /// checkpoint that is due and that no append made is made here; what keeps it from being made is the error, after the
+    /// rest was done.
     pub fn maintain(&self) -> Result<bool, Error> {
         let logs: Vec<_> = {
             let state = self.state()?;
@@ -215,7 +339,10 @@ impl Store {
         for log in logs {
             is_more |= log.maintain()?;
         }
-        Ok(is_more | self.hand_over(false)?)
+        // Only then are the anchors' newest checkpoints what is newest.
+        let served = self.inner.serve_due(&mut *self.state()?);
+        is_more |= self.hand_over(false)?;
+        served.map(|()| is_more)
     }
 
     /// Hands each log's newest checkpoint to `sink` from now on: one with each [`maintain`](Self::maintain), and the last
@@ -297,7 +424,8 @@ impl Store {
     /// # Durability
     ///
     /// Everything appended, buffered rows included, is durable when this returns `Ok`, and the next open reads no row. The
-    /// journal then holds each table's head, so that rows cut off later are missed.
+    /// journal then holds each table's head, so that rows cut off later are missed, and a checkpoint of each log that was
+    /// open, and of the journal, is noted.
     ///
     /// Anchors are tried once before the lock is given up, as long as each may take. One that fails is no error here: what
     /// it has not taken stays due, is seen in `bulla stat` and [`Reader::anchors`](crate::Reader::anchors), and is handed
@@ -305,11 +433,12 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The first failure; the other logs are closed all the same. [`Error::LockLost`] when nothing was closed, because
+    /// The first failure; the other logs are closed all the same, and a checkpoint that could not be made is one:
+    /// [`Error::KeyNeeded`], [`Error::NotSigned`]. [`Error::LockLost`] when nothing was closed, because
     /// somebody else may be writing. [`Error::StillShared`] when everything was closed and
     /// clones of this store are alive: somebody may be about to be surprised.
     pub fn close(self) -> Result<(), Error> {
-        let is_shared = Arc::strong_count(&self.inner) > 1;
+        let is_shared = Arc::strong_count(&self.handles) > 1;
         let mut state = self.state()?;
         state.is_closed = true;
         let result = self.close_logs(&mut state);
@@ -335,13 +464,25 @@ impl Store {
         // Whoever has the lock now may be writing, so not even a close frame is.
         self.inner.lock.check()?;
         let mut result = Ok(());
-        let mut rows = Vec::new();
+        let (mut rows, mut notes) = (Vec::new(), Vec::new());
         for (name, log) in std::mem::take(&mut state.logs) {
-            match self.close_log(&log) {
-                Ok(head) => {
-                    let seen = state.journal.state.tables.get(&name).and_then(|table| table.head);
-                    if seen.is_none_or(|seen| seen.size < head.size) {
-                        rows.push(JournalRow::HeadSeen { log: log.id().0, head: head.into() });
+            let table = state.journal.state.tables.get(&name).cloned();
+            let origin = table.as_ref().map(|table| table.origin.clone()).unwrap_or_default();
+            match self.close_log(state, &log, &origin) {
+                Ok((head, prepared)) => {
+                    let seen = table.and_then(|table| table.head);
+                    match prepared {
+                        Ok(prepared) => {
+                            rows.extend(row_of(state, &name, &log, head));
+                            notes.push((name, log, prepared));
+                        }
+                        Err(error) => {
+                            tracing::warn!(table = name, %error, "table closed without a checkpoint");
+                            result = result.and(Err(error));
+                            if seen.is_none_or(|seen| seen.size < head.size) {
+                                rows.push(JournalRow::HeadSeen { log: log.id().0, head: head.into() });
+                            }
+                        }
                     }
                 }
                 Err(error) => {
@@ -350,19 +491,34 @@ impl Store {
                 }
             }
         }
-        if !rows.is_empty() {
-            result = result.and(state.journal.append(layout, options, rows));
+        let is_recorded = if rows.is_empty() { Ok(()) } else { state.journal.append(layout, options, rows) };
+        if is_recorded.is_ok() {
+            for (table, log, prepared) in notes {
+                if let Err(error) = self.inner.note(state, &log, prepared) {
+                    tracing::warn!(table, %error, "table closed without a checkpoint");
+                    result = result.and(Err(error));
+                }
+            }
         }
-        result.and(self.close_log(&state.journal.log).map(drop).map_err(Error::from))
+        result = result.and(is_recorded);
+        let journal = state.journal.log.clone();
+        let closed = self.close_log(state, &journal, &journal_origin(&self.inner.name));
+        let (_, prepared) = match closed {
+            Ok(closed) => closed,
+            Err(error) => return result.and(Err(error.into())),
+        };
+        result.and(prepared.and_then(|prepared| self.inner.note(state, &journal, prepared).map(drop)))
     }
 
-    /// S3. Closes a log and gives its last head.
-    fn close_log(&self, log: &Log) -> Result<TreeHead, LogError> {
+    /// S3. Closes a log and gives its last head, and a checkpoint of it that is not noted yet.
+    fn close_log(&self, state: &mut State, log: &Log, origin: &str) -> Result<Closed, LogError> {
         let (host, layout) = (&self.inner.options.host, &self.inner.layout);
         with_reserve(host, layout, || log.sync())?;
         let head = log.head()?;
+        // Before it is closed, since a proof may have to be made of it.
+        let prepared = self.inner.prepare(state, log, origin);
         with_reserve(host, layout, || log.close())?;
-        Ok(head)
+        Ok((head, prepared))
     }
 
     fn log(&self, request: &Request<'_>) -> Result<Log, Error> {
@@ -393,7 +549,10 @@ impl Store {
         let (host, layout) = (&self.inner.options.host, &self.inner.layout);
         let dir = layout.log(&table.name, table.log);
         let durable_end = table.head.map_or(Position::ZERO, |head| Position(head.size));
-        let options = self.log_options(&state.journal, segment_bytes_max).known_durable_end(durable_end);
+        let held = Options { signer: state.signer.clone(), ..self.inner.options.clone() };
+        let durable_end = durable_end.max(held::known_end(&held, &dir, &table.origin)?);
+        let due = self.due_of(table.checkpointed);
+        let options = self.log_options(state, &table.name, segment_bytes_max, &due).known_durable_end(durable_end);
         let log = match Log::open(host, &dir, &options) {
             Err(LogError::NotFound { dir }) => {
                 return Err(Error::TableMissing { table: table.name.clone(), dir });
@@ -406,6 +565,7 @@ impl Store {
             return Err(LogError::Mismatch { dir, what }.into());
         }
         report_recovery(&dir, log.recovery());
+        state.dues.insert(table.name.clone(), due);
         state.logs.insert(table.name.clone(), log.clone());
         Ok(log)
     }
@@ -420,8 +580,9 @@ impl Store {
         create_dirs(host, &layout.table(name))?;
         // It may have been there, and not durably: whoever made it may have failed before he could sync.
         sync_dir(host, &layout.tables())?;
+        let due = self.due_of(None);
         let options = self
-            .log_options(&state.journal, request.segment_bytes_max)
+            .log_options(state, name, request.segment_bytes_max, &due)
             .origin(table_origin(&self.inner.name, name, id))
             .erasable(erasable);
         let log = Log::create(host, &layout.log(name, id), id, &options)?;
@@ -430,13 +591,22 @@ impl Store {
         let row = JournalRow::TableCreated { name: name.to_owned(), log: id.0, codec, erasable, schema: schema.0 };
         state.journal.append(layout, &self.inner.options, vec![row])?;
         tracing::info!(store = %layout.dir.display(), table = name, log = %id, "table created");
+        state.dues.insert(name.to_owned(), due);
         state.logs.insert(name.to_owned(), log.clone());
         Ok(log)
     }
 
-    fn log_options(&self, journal: &Journal, segment_bytes_max: Option<u64>) -> LogOptions {
-        let options = &self.inner.options;
-        let mut log_options = bound_to_store(&self.inner.layout, &self.inner.lock, &options.host, Some(&journal.log));
+    fn due_of(&self, checkpointed: Option<u64>) -> Arc<Due> {
+        Arc::new(Due::new(checkpointed.unwrap_or_default(), &*self.inner.options.host.clock))
+    }
+
+    fn log_options(&self, state: &State, table: &str, segment_bytes_max: Option<u64>, due: &Arc<Due>) -> LogOptions {
+        let (options, journal) = (&self.inner.options, &state.journal);
+        let mut log_options =
+            bound_to_store(&self.inner.layout, &self.inner.lock, &options.host, Some(&journal.log), due);
+        // S4.
+        let (inner, due, table) = (Arc::downgrade(&self.inner), Arc::clone(due), table.to_owned());
+        log_options = log_options.after_append(Arc::new(move |end| after_append(&inner, &due, &table, end)));
         if let Some(bytes) = segment_bytes_max.or(options.segment_bytes_max).or(journal.state.segment_bytes) {
             log_options = log_options.segment_bytes_max(bytes);
         }
@@ -469,6 +639,32 @@ impl fmt::Debug for Store {
             .field("name", &self.inner.name)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the caller's signer has the store's key, if both are there.
+fn check_key(layout: &Layout, journal: &Journal, options: &Options) -> Result<(), Error> {
+    let (Some(found), Some(signer)) = (&journal.state.key, &options.signer) else { return Ok(()) };
+    let asked = signer.lock().verifier();
+    if found.key == asked {
+        return Ok(());
+    }
+    let (dir, found, asked) = (layout.dir.clone(), found.key.to_string(), asked.to_string());
+    Err(Error::OtherKey { dir, found, asked })
+}
+
+/// A table that somebody holds a checkpoint of must be one of the store's.
+fn check_held_tables(journal: &Journal, options: &Options) -> Result<(), Error> {
+    let tables = &journal.state.tables;
+    for held in &options.held {
+        let origin = held.checkpoint().origin();
+        let is_ours = origin.split_once('/').is_some_and(|(store, _)| store == journal.state.name);
+        let is_known =
+            origin == journal_origin(&journal.state.name) || tables.values().any(|table| table.origin == origin);
+        if is_ours && !is_known && held.head().size > 0 {
+            return Err(Error::HeldMissing { origin: origin.to_owned(), held: held.head(), size: 0 });
+        }
+    }
+    Ok(())
 }
 
 /// A schema that takes rows of every schema, as they are.

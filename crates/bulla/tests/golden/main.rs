@@ -112,7 +112,7 @@ fn every_kept_store_is_read_verified_and_opened_as_when_it_was_kept() {
 #[test]
 fn the_writer_gives_the_bytes_that_were_kept() {
     bless();
-    for name in ["clean", "clean-erasable", "unclean", "zero-tail", "repaired"] {
+    for name in ["checkpointed", "checkpointed-erasable", "checkpointed-unclosed", "checkpointed-repaired"] {
         let (.., make_state) = STATES.iter().find(|(state, ..)| *state == name).unwrap();
         let (made, kept) = (make_state(), load(&golden_dir().join(name)));
         assert_eq!(made.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>(), "{name}");

@@ -157,6 +157,10 @@ pub(crate) const STATES: &[State] = &[
         files_of(&disk)
     }),
     ("repaired", "what a repair made of a store that had lost a row in a sealed segment", || repaired("damage-sealed")),
+    ("checkpointed", "two segments, closed, with a checkpoint at the seal and one at the end", || closed(false)),
+    ("checkpointed-erasable", "the same, each row with a salt", || closed(true)),
+    ("checkpointed-unclosed", "a checkpoint at the seal, and not closed", || trimmed(unclosed())),
+    ("checkpointed-repaired", "what a repair made of a store that had lost a row", || repaired("damage-sealed")),
     ("repaired-tail", "what a repair made of a store that had lost its newest segment", || repaired("missing-newest")),
     ("damage-active", "a flipped bit below the durable end of a segment that was not closed", || {
         edited(trimmed(unclosed()), NEWEST, |bytes| {
