@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn answers_are_whole_or_refused() {
         let body = |bytes: &[u8]| Response::parse(bytes).map(|response| (response.status, response.body));
-        let table: [(&[u8], Option<(u16, &[u8])>); 10] = [
+        type Row = (&'static [u8], Option<(u16, &'static [u8])>);
+        let table: [Row; 10] = [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay", Some((200, b"ok"))),
             (b"HTTP/1.1 200\r\n\r\nok", Some((200, b"ok"))),
             (
