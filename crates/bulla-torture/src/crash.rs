@@ -108,20 +108,6 @@ fn workloads(seed: u64) -> Vec<Workload> {
                 append(1, 20, Flushed),
             ],
         ),
-        // Blocks of 256 records are completed, so that seals and closes write nodes.
-        log(
-            "spine",
-            vec![
-                append(200, 1, Durable),
-                append(100, 1, Flushed),
-                Rotate { table },
-                append(250, 1, Durable),
-                Reopen,
-                append(240, 1, Flushed),
-                Maintain,
-                Rotate { table },
-            ],
-        ),
         log("large", vec![append(1, 20_000, Durable), append(1, 70_000, Durable), append(1, 10, Durable)]),
     ];
     let tables = 2;
@@ -145,7 +131,24 @@ fn workloads(seed: u64) -> Vec<Workload> {
             Reopen,
         ],
     });
+    all.push(completing_blocks(seed));
     all
+}
+
+/// Blocks of 256 records are completed, so that seals and closes write nodes.
+fn completing_blocks(seed: u64) -> Workload {
+    let table = 0;
+    let steps = vec![
+        append(200, 1, Durable),
+        append(100, 1, Flushed),
+        Step::Rotate { table },
+        append(250, 1, Durable),
+        Step::Reopen,
+        append(240, 1, Flushed),
+        Step::Maintain,
+        Step::Rotate { table },
+    ];
+    Workload { name: "spine".to_owned(), seed, place: Place::Log, steps }
 }
 
 /// Any steps, on a log or on a store.

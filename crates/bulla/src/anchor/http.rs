@@ -124,12 +124,14 @@ mod tests {
         }
     }
 
+    /// An answer, and the status and body that it has if it is whole.
+    type Answer = (&'static [u8], Option<(u16, &'static [u8])>);
+
     /// H1.
     #[test]
     fn answers_are_whole_or_refused() {
         let body = |bytes: &[u8]| Response::parse(bytes).map(|response| (response.status, response.body));
-        type Row = (&'static [u8], Option<(u16, &'static [u8])>);
-        let table: [Row; 10] = [
+        let table: [Answer; 10] = [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokay", Some((200, b"ok"))),
             (b"HTTP/1.1 200\r\n\r\nok", Some((200, b"ok"))),
             (
