@@ -9,7 +9,7 @@
 use crate::anchor::{AnchorLag, places, read_lag};
 use crate::checkpoints;
 use crate::error::Error;
-use crate::journal::{JournalState, TableInfo};
+use crate::journal::{JournalState, StoreKey, TableInfo};
 use crate::layout::{Found, Layout, NameOf, check_name};
 use crate::store::{any_schema, check_codec};
 use bulla_chain::{Checkpoint, ShownCheckpoint};
@@ -169,6 +169,12 @@ impl Reader {
         let (host, layout) = (&self.inner.host, &self.inner.layout);
         let (name, tables) = (self.name(), self.tables()?.into_iter().map(|table| (table, None)));
         read_lag(host, layout, places(layout, &name, None, tables))
+    }
+
+    /// The key that the store's checkpoints are signed with, as its journal says. Whoever can write the directory can
+    /// write that too.
+    pub fn key(&self) -> Result<Option<StoreKey>, Error> {
+        Ok(self.refreshed()?.journal.key.clone())
     }
 
     /// The store's directory, as it was given.

@@ -287,9 +287,9 @@ fn a_held_head_above_or_beside_the_log_refuses_to_write_and_changes_nothing() {
     drop(table);
     store.close().unwrap();
     let origin = held.checkpoint().origin().to_owned();
-    let head = held.head();
+    let newest = held.head();
     let shown = |origin: &str, head| ShownCheckpoint::unsigned(Checkpoint::new(origin, head).unwrap());
-    let above = shown(&origin, TreeHead { size: 9, ..head });
+    let above = shown(&origin, TreeHead { size: 9, ..newest });
     let beside = shown(&origin, TreeHead { size: 2, root: Digest([9; 32]) });
     let segment = setting.table_dir("rows").join("00000000000000000000.seg");
     let before = setting.disk.read_file(&segment).unwrap();
@@ -301,9 +301,9 @@ fn a_held_head_above_or_beside_the_log_refuses_to_write_and_changes_nothing() {
         assert_eq!(setting.disk.read_file(&segment).unwrap(), before);
         store.close().unwrap();
     }
-    let journal = shown("shop/journal", TreeHead { size: 1_000, ..head });
+    let journal = shown("shop/journal", TreeHead { size: 1_000, ..newest });
     assert!(setting.options().held(journal.clone()).open(STORE).is_err_and(|error| error.is_missing()));
-    let gone = shown("shop/other/01020304", head);
+    let gone = shown("shop/other/01020304", newest);
     assert!(setting.options().held(gone).open(STORE).is_err_and(|error| error.is_missing()));
     // A store made anew under the old name has nothing of what is held.
     let anew = on(MemVfs::new());
@@ -311,7 +311,7 @@ fn a_held_head_above_or_beside_the_log_refuses_to_write_and_changes_nothing() {
     assert!(matches!(error, Error::HeldMissing { size: 0, .. }), "{error:?}");
     assert!(anew.disk.list(Path::new("/")).unwrap().is_empty());
     // What is the log's, and what is of no concern to this store, keeps nobody out.
-    let store = setting.options().held(held).held(shown("else/rows/01020304", head)).open(STORE).unwrap();
+    let store = setting.options().held(held).held(shown("else/rows/01020304", newest)).open(STORE).unwrap();
     drop(rows(&store));
     store.close().unwrap();
 }
@@ -369,7 +369,7 @@ mod signed {
         let table = rows(&store);
         table.append(&b"one".to_vec()).unwrap();
         let shown = store.checkpoint("rows").unwrap();
-        assert!(shown.note().unwrap().verify(&[verifier.clone()]).is_ok());
+        assert!(shown.note().unwrap().verify(std::slice::from_ref(&verifier)).is_ok());
         drop(table);
         store.close().unwrap();
         let journal = setting.noted(&Path::new(STORE).join("journal"));
@@ -474,7 +474,7 @@ mod signed {
         assert_ne!(second.key, first);
         // The same head, and another key.
         let shown = store.checkpoint("rows").unwrap();
-        assert!(shown.note().unwrap().verify(&[second.key.clone()]).is_ok());
+        assert!(shown.note().unwrap().verify(std::slice::from_ref(&second.key)).is_ok());
         assert_eq!(setting.sizes("rows"), [2, 2]);
         drop(table);
         store.close().unwrap();

@@ -118,8 +118,13 @@ fn records_changed_behind_a_destroyed_close_frame_contradict_the_journal() {
     // Without index and close frame it is a log that was not closed.
     edited.frames.truncate(edited.frames.len() - 2);
     disk.write_file(path, &edited.bytes()).unwrap();
+    // The journal's head, and the noted checkpoint.
+    assert_eq!(bad(&check(&disk)), [("payments", Verdict::Tampered, Some(3)); 2]);
+    // Without what was noted, and without what the journal learned at closing, nothing tells.
+    for dir in [path.parent().unwrap(), &Path::new(STORE).join("journal")] {
+        disk.remove_file(&dir.join("checkpoints")).unwrap();
+    }
     assert_eq!(bad(&check(&disk)), [("payments", Verdict::Tampered, Some(3))]);
-    // The journal is the only witness: without what it learned at closing, nothing tells.
     let journal = Path::new(STORE).join("journal/00000000000000000000.seg");
     let mut edited = Edited::parse(&disk.read_file(&journal).unwrap());
     edited.frames.truncate(edited.frames.len() - 3);
