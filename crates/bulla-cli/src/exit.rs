@@ -155,12 +155,16 @@ impl From<SegmentError> for Failure {
 fn exit_of(error: &bulla::Error) -> Exit {
     let is_input = match error {
         bulla::Error::BadName { .. } => return Exit::Usage,
-        bulla::Error::Tampered { .. } => return Exit::Negative,
+        bulla::Error::Tampered { .. } | bulla::Error::HeldMissing { .. } | bulla::Error::HeldFork { .. } => {
+            return Exit::Negative;
+        }
         bulla::Error::Log(source) if source.is_unproven() => return Exit::Negative,
         bulla::Error::TableDiffers { .. }
         | bulla::Error::AlreadyAStore { .. }
         | bulla::Error::NotEmpty { .. }
         | bulla::Error::ForgedCheckpoint { .. }
+        | bulla::Error::OtherKey { .. }
+        | bulla::Error::KeyFile { .. }
         | bulla::Error::Log(bulla::LogError::NoSuchRecord { .. }) => true,
         bulla::Error::Table(source) => {
             matches!(source, TableError::TokenOfOtherLog { .. } | TableError::TokenOfOtherOrder { .. })

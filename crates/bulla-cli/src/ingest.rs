@@ -12,9 +12,9 @@ use crate::exit::{Exit, Failure};
 use crate::lines::{self, Block, Input, Line};
 use crate::output::{line, note};
 use crate::progress::Progress;
-use crate::{operands, time_field};
+use crate::{operands, signing, time_field};
 use bulla::wire::limits::RECORD_BYTES_MAX_DEFAULT;
-use bulla::{Durability, Options, Raw, RawTable, RowOptions, TableOptions, Time};
+use bulla::{Durability, Raw, RawTable, RowOptions, TableOptions, Time};
 use clap::{Args, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -69,6 +69,9 @@ pub(crate) struct Arguments {
     #[arg(long)]
     erasable: bool,
 
+    #[command(flatten)]
+    key: signing::Key,
+
     /// Acknowledge in JSON
     #[arg(long)]
     json: bool,
@@ -101,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     }
     let (inputs, input_bytes) = inputs(&files)?;
 
-    let store = Options::new().create(false).open(&dir)?;
+    let store = arguments.key.options(&dir)?.open(&dir)?;
     let mut options = TableOptions::new();
     if arguments.erasable {
         options = options.erasable(true);

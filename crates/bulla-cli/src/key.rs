@@ -7,8 +7,9 @@
 
 use crate::exit::{Exit, Failure};
 use crate::output::line;
-use bulla::Host;
+use crate::{operands, signing};
 use bulla::chain::NoteSigner;
+use bulla::{Host, Signer};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -25,6 +26,7 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     New(New),
+    Rotate(Rotate),
 }
 
 /// Make an Ed25519 key: FILE, which is secret, and FILE.pub, which others check signatures with
@@ -38,8 +40,46 @@ struct New {
     name: String,
 }
 
+/// Sign a store's checkpoints with another key from now on; the key so far must be there, and allows it. A store that has
+/// no key gets its first one
+#[derive(Args)]
+#[command(override_usage = "bulla key rotate STORE --key NEW [--old OLD]")]
+struct Rotate {
+    /// The store; may be left out if $BULLA_STORE is set
+    #[arg(value_name = "STORE", num_args = 0..=1)]
+    operands: Vec<OsString>,
+
+    /// The new private key
+    #[arg(long, value_name = "NEW")]
+    key: PathBuf,
+
+    /// The private key so far; without it $BULLA_KEY, or else the file that the store was told of
+    #[arg(long, value_name = "OLD")]
+    old: Option<PathBuf>,
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let Verb::New(New { file, name }) = &arguments.verb;
+    match &arguments.verb {
+        Verb::New(new) => make(new),
+        Verb::Rotate(rotate) => self::rotate(rotate),
+    }
+}
+
+/// The change is on the disk when the new key is printed.
+fn rotate(Rotate { operands, key, old }: &Rotate) -> Result<Exit, Failure> {
+    let (dir, []) = operands::exactly(operands, [])?;
+    let (new, file) = (signing::open(key)?, signing::absolute(key)?);
+    let verifier = new.verifier().to_string();
+    let store = signing::Key::of(old.clone()).options(&dir)?.open(&dir)?;
+    let set = store.set_key(Box::new(new), &file);
+    let closed = store.close();
+    set?;
+    line(&verifier)?;
+    closed?;
+    Ok(Exit::Done)
+}
+
+fn make(New { file, name }: &New) -> Result<Exit, Failure> {
     let mut seed = [0; 32];
     let host = Host::os();
     host.random.fill(&mut seed).map_err(|error| Failure::io("get random bytes for", file, &error))?;

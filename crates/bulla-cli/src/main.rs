@@ -7,6 +7,7 @@
 
 mod cat;
 mod check;
+mod checkpoint;
 mod completions;
 mod demo;
 mod exit;
@@ -23,6 +24,7 @@ mod progress;
 mod prove;
 mod reading;
 mod repair;
+mod signing;
 mod stat;
 mod tail;
 mod text;
@@ -56,6 +58,7 @@ enum Verb {
     Repair(repair::Arguments),
     Prove(prove::Arguments),
     Check(check::Arguments),
+    Checkpoint(checkpoint::Arguments),
     Tiles(tiles::Arguments),
     Key(key::Arguments),
     Completions(completions::Arguments),
@@ -65,6 +68,7 @@ enum Verb {
 const EXIT_CODES: &str = "\
 Environment:
   BULLA_STORE  stands in for STORE, which may then be left out
+  BULLA_KEY    the private key to sign with, where --key does not name one
   NO_COLOR     if set and not empty, nothing is coloured
 
 Exit codes:
@@ -93,6 +97,7 @@ fn main() -> ExitCode {
         Verb::Repair(arguments) => repair::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
+        Verb::Checkpoint(arguments) => checkpoint::run(&arguments),
         Verb::Tiles(arguments) => tiles::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),

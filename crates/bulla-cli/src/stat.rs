@@ -5,7 +5,7 @@ use crate::output::{json, line, note, plain_table};
 use crate::reading::{known_end, lost_at_end, raw_view};
 use crate::text::escape;
 use crate::{operands, times};
-use bulla::{Gap, Item, LogError, Query, Reader, SegmentInfo, Snapshot, TableInfo, TimeBounds};
+use bulla::{Gap, Item, LogError, Query, Reader, SegmentInfo, ShownCheckpoint, Snapshot, TableInfo, TimeBounds};
 use clap::Args;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -52,9 +52,17 @@ struct TableStat {
     time_min: Option<String>,
     time_max: Option<String>,
     segments: Option<u64>,
-    last_checkpoint: Option<String>,
+    last_checkpoint: Option<LastCheckpoint>,
     holds: u64,
     disk_bytes: Option<u64>,
+}
+
+/// The newest checkpoint that the store holds of a table.
+#[derive(Clone, Copy, Serialize)]
+struct LastCheckpoint {
+    size: u64,
+    /// By the key that the journal names, if it names one, otherwise by anybody.
+    signed: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
@@ -81,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         let stat = reader
             .raw(&table.name)
             .map_err(Failure::from)
-            .and_then(|view| measure(table.clone(), &view.snapshot()?, &store));
+            .and_then(|view| measure(table.clone(), &view.snapshot()?, newest_noted(&reader, &table.name)?, &store));
         match stat {
             Ok((stat, has_gaps)) => {
                 exit = exit.worse(if has_gaps { Exit::Damaged } else { Exit::Done });
@@ -103,6 +111,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+fn newest_noted(reader: &Reader, table: &str) -> Result<Option<LastCheckpoint>, Failure> {
+    let key = reader.key()?.map(|key| key.key);
+    let is_signed = |shown: &ShownCheckpoint| {
+        let note = shown.note();
+        note.is_some_and(|note| key.as_ref().is_none_or(|key| note.verify(std::slice::from_ref(key)).is_ok()))
+    };
+    let noted = reader.checkpoints(table)?;
+    let newest = noted.iter().map(|shown| (shown.head().size, is_signed(shown))).max();
+    Ok(newest.map(|(size, signed)| LastCheckpoint { size, signed }))
+}
+
+fn last_checkpoint(last: Option<LastCheckpoint>) -> String {
+    let said =
+        |last: LastCheckpoint| format!("size {}, {}", last.size, if last.signed { "signed" } else { "unsigned" });
+    last.map_or_else(|| "none".to_owned(), said)
+}
+
 /// The caller's records: how many, their bytes and their times.
 struct Tally {
     records: u64,
@@ -111,7 +136,12 @@ struct Tally {
 }
 
 /// What a table holds, and whether anything of it is lost. Records are read only if something is.
-fn measure(table: TableInfo, snapshot: &Snapshot, store: &Path) -> Result<(TableStat, bool), Failure> {
+fn measure(
+    table: TableInfo,
+    snapshot: &Snapshot,
+    last_checkpoint: Option<LastCheckpoint>,
+    store: &Path,
+) -> Result<(TableStat, bool), Failure> {
     let segments = unless_damaged(snapshot.segments())?;
     // A head is shown only for what is durable.
     let head = unless_damaged(snapshot.head_at(snapshot.durable_end()))?;
@@ -159,7 +189,7 @@ fn measure(table: TableInfo, snapshot: &Snapshot, store: &Path) -> Result<(Table
         time_min: shown(tally.times.min),
         time_max: shown(tally.times.max),
         segments: segments.as_ref().map(|segments| segments.len() as u64),
-        last_checkpoint: None,
+        last_checkpoint,
         holds: 0,
         disk_bytes: segments.map(|segments| segments.iter().map(|segment| segment.file_bytes).sum()),
     };
@@ -202,7 +232,7 @@ fn for_people(stat: &StoreStat) -> String {
             ("head", unknown(&table.head)),
             ("times", format!("{} to {}", unknown(&table.time_min), unknown(&table.time_max))),
             ("segments", number(table.segments, "")),
-            ("last checkpoint", unknown(&table.last_checkpoint)),
+            ("last checkpoint", last_checkpoint(table.last_checkpoint)),
             ("holds", table.holds.to_string()),
             ("disk use", number(table.disk_bytes, " bytes")),
             ("codec", escape(table.codec.as_bytes())),

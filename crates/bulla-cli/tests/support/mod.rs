@@ -59,7 +59,7 @@ pub(crate) fn acknowledged(out: &[u8]) -> Option<u64> {
 
 pub(crate) fn command(arguments: &[impl AsRef<OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bulla"));
-    command.args(arguments).env_remove("BULLA_STORE").stdin(Stdio::null());
+    command.args(arguments).env_remove("BULLA_STORE").env_remove("BULLA_KEY").stdin(Stdio::null());
     command
 }
 
