@@ -15,6 +15,7 @@
 //!   linked in order.
 //! - V6. What lies below a trusted head is not read and said not to be checked. The records from there on are hashed on top
 //!   of the tree in the header before them, and only if that gives the trusted head at its size is the end computed.
+//! - V7. A cache that disagrees with the records is tampering, and one that is not there is a remark.
 //!
 //! # Not here
 //!
@@ -23,9 +24,10 @@
 mod facts;
 mod records;
 mod segment;
+mod spine;
 mod walk;
 
-use crate::report::{Expectation, Finding, Level, LogReport, Progress, Verdict};
+use crate::report::{Expectation, Finding, Findings, Level, LogReport, Progress, Verdict};
 use bulla_chain::{Digest, Genesis, Predecessor, TreeHead};
 use bulla_segment::{SegmentError, SegmentFile, parse_segment_file_name, segment_file_name};
 #[cfg(doc)]
@@ -34,6 +36,7 @@ use bulla_vfs::{Host, OpenMode, Step, in_order};
 use bulla_wire::{LogId, Position, SegmentHeader, SegmentNumber, WireError};
 use facts::{Follower, footer_head, head_below, settle};
 use segment::{Candidate, Examined, Task, check};
+use spine::SpineCheck;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
@@ -84,6 +87,7 @@ pub fn verify_log_with(
     let since = expect.since.map_or(0, |head| head.size);
     let task = Task { host, level, id: most_common_id(host, &candidates), since, sizes: &sizes };
     let mut linker = Linker { report: LogReport { id: task.id, ..LogReport::default() }, ..Linker::new(level) };
+    linker.spine = (level == Level::Full).then(|| SpineCheck::new(host, dir, task.id));
     linker.report.segments = candidates.len() as u64;
     let examine = |index: usize, tell: &mut dyn FnMut((u64, u64))| {
         let candidate = candidates.get(index)?;
@@ -173,7 +177,7 @@ fn most_common_id(host: &Host, candidates: &[Candidate]) -> Option<LogId> {
 }
 
 /// Holds segments against each other, one after another.
-struct Linker {
+struct Linker<'a> {
     level: Level,
     report: LogReport,
     previous: Option<Examined>,
@@ -189,9 +193,11 @@ struct Linker {
     is_read: bool,
     /// Roots found, by size; the first one found counts.
     roots: BTreeMap<u64, Digest>,
+    /// Unless nothing is computed that it could be held against.
+    spine: Option<SpineCheck<'a>>,
 }
 
-impl Linker {
+impl Linker<'_> {
     fn new(level: Level) -> Self {
         Self {
             level,
@@ -204,6 +210,7 @@ impl Linker {
             is_whole: true,
             is_read: true,
             roots: BTreeMap::new(),
+            spine: None,
         }
     }
 
@@ -213,7 +220,7 @@ impl Linker {
 
     /// Takes the next segment.
     fn link(&mut self, mut checked: Examined) {
-        let findings = std::mem::replace(&mut checked.findings, crate::report::Findings::new(&checked.name));
+        let findings = std::mem::replace(&mut checked.findings, Findings::new(&checked.name));
         self.report.findings.extend(findings.into_vec());
         self.report.not_checked.append(&mut checked.not_checked);
         self.report.bytes_checked += checked.bytes_checked;
@@ -238,6 +245,11 @@ impl Linker {
                 self.roots.entry(head.size).or_insert(head.root);
             }
             self.genesis = self.genesis.take().or_else(|| walked.genesis.take());
+            let nodes = std::mem::take(&mut walked.nodes);
+            let is_written = self.is_whole && checked.summary.is_some();
+            if let Some(spine) = self.spine.as_mut().filter(|_| is_written) {
+                spine.compare(&nodes);
+            }
         }
         if let Some(head) = checked.facts.as_ref().map(|facts| facts.head) {
             self.roots.entry(head.size).or_insert(head.root);
@@ -317,7 +329,7 @@ impl Linker {
     fn finish(mut self, candidates: &[Candidate], expect: &Expectation, heads: &[TreeHead]) -> LogReport {
         self.settle_previous(None);
         if self.level == Level::Structure {
-            let what = "records, frames and index pages were not read, nor anything computed from them";
+            let what = "records, frames, index pages and the spine were not read, nor anything computed from them";
             self.report.not_checked.push(what.to_owned());
         }
         self.check_floor(candidates);
@@ -336,6 +348,7 @@ impl Linker {
             self.report.is_head_computed = self.is_whole && self.report.head.is_some();
         }
         let mut report = self.report;
+        report.findings.extend(self.spine.map(SpineCheck::finish).into_iter().flat_map(Findings::into_vec));
         report.findings.sort_by_key(|finding| finding.position.map_or(u64::MAX, |position| position.0));
         report
     }

@@ -11,6 +11,7 @@
 
 use super::records;
 use crate::report::{Findings, Verdict};
+use crate::spine::{Node, is_kept};
 use crate::tree::leaf_of;
 use bulla_chain::{Break, Frontier, Genesis, Seal, TreeHead};
 use bulla_segment::{Extent, FrameScanner, Scanned, SegmentError, SegmentFile, Sequence, Summary};
@@ -52,6 +53,8 @@ pub(super) struct Walked {
     /// Records of kind [`Kind::BREAK`], and those of them that lost something.
     pub(super) breaks: u64,
     pub(super) gaps: u64,
+    /// Computed nodes of the heights that a spine keeps, in the order in which they were completed.
+    pub(super) nodes: Vec<Node>,
     /// The computed heads at the sizes asked for.
     pub(super) heads: Vec<TreeHead>,
     pub(super) bytes_read: u64,
@@ -99,6 +102,7 @@ impl<'a> Walk<'a> {
             is_pruned: false,
             breaks: 0,
             gaps: 0,
+            nodes: Vec::new(),
             heads: Vec::new(),
             bytes_read: 0,
         };
@@ -263,7 +267,12 @@ impl<'a> Walk<'a> {
         if !self.walked.is_whole {
             return;
         }
-        self.walked.frontier.push(leaf_of(record));
+        let nodes = &mut self.walked.nodes;
+        self.walked.frontier.push_with(leaf_of(record), |address, digest| {
+            if is_kept(address.height) {
+                nodes.push((address, digest));
+            }
+        });
         while let Some((size, rest)) = self.sizes.split_first().filter(|(size, _)| **size == record.position.0 + 1) {
             debug_assert!(*size == self.walked.frontier.size(), "BUG: W3");
             self.walked.heads.push(self.walked.frontier.head());
