@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Names a key for the verbs that are given none.
-const KEY_VARIABLE: &str = "BULLA_KEY";
+pub(crate) const KEY_VARIABLE: &str = "BULLA_KEY";
 
 /// The key of a verb that makes checkpoints.
 #[derive(Args)]

@@ -136,7 +136,7 @@ mod tests {
         for (height, count) in [(8, 132_000), (16, 516), (24, 3)] {
             for index in 0..count {
                 let offset = spine_offset(height, index).unwrap();
-                assert!(offset >= SPINE_TILE_LEN && offset % NODE_LEN == 0);
+                assert!(offset >= SPINE_TILE_LEN && offset.is_multiple_of(NODE_LEN));
                 assert!(places.insert(offset), "{height}, {index}");
             }
         }
