@@ -303,8 +303,9 @@ fn the_newest_segment_gone_is_missing_as_long_as_anything_above_it_is_left() {
     fs::remove_dir_all(shop.path().join("tables/logins")).unwrap();
     let report = shop.check(&VerifyOptions::default());
     assert_eq!((worth(&report), through(&report, "payments")), ((Missing, Structure, [1, 1, 1]), (None, None)));
-    // The first one, made behind the seal before, is of what is left.
-    assert_eq!(place(&report, "payments"), (Missing, Some(6), Some("checkpoints"), Some(85)));
+    let notes = fs::read_to_string(shop.log_dir("payments").join("checkpoints")).unwrap();
+    let above = notes[..notes.find("\n8\n").unwrap()].rfind('\n').map_or(0, |end| end + 1);
+    assert_eq!(place(&report, "payments"), (Missing, Some(6), Some("checkpoints"), Some(above as u64)));
     // And the checkpoints: only what is kept elsewhere tells.
     fs::remove_file(shop.log_dir("payments").join("checkpoints")).unwrap();
     let report = shop.with_key();
@@ -383,9 +384,11 @@ fn without_its_checkpoints_a_store_is_intact_and_not_signed() {
     let report = shop.with_key();
     assert_eq!((report.verdict(), codes(&report)), (Intact, [0, 6, 6]));
     assert!(through(&report, "payments").0.is_none_or(|size| size < 9), "{report:#?}");
+    assert!(remarks(&report, "payments").iter().any(|(what, _)| what.ends_with("the newest ones noted are gone")));
     cut("payments", true);
     let report = shop.with_key();
     assert_eq!((worth(&report), through(&report, "payments")), ((Intact, Structure, [0, 6, 6]), (None, None)));
+    assert!(remarks(&report, "payments").iter().any(|(what, _)| what.ends_with("the file is gone")), "{report:#?}");
 }
 
 #[test]
