@@ -254,7 +254,7 @@ impl Place {
             Self::Held | Self::Since => "held elsewhere",
             Self::Noted(_) if signed.by_key => "validly signed and noted",
             Self::Noted(_) if signed.by_witnesses => "validly cosigned and noted",
-            Self::Noted(_) => "noted, and signed by no key that is known here,",
+            Self::Noted(_) => "noted, and signed by no key that is known here",
         }
     }
 }
