@@ -8,6 +8,7 @@
 
 use super::row::{JournalRow, KeyNow, RowError, TableNow, TableRow};
 use crate::error::Error;
+use crate::keys::is_signed_by;
 use crate::layout::{LogDir, is_name, table_origin};
 use bulla_chain::{Authority, Note, TreeHead, VerifierKey};
 use bulla_log::{Item, Order, Query, Snapshot};
@@ -51,13 +52,13 @@ pub struct StoreKey {
 
 /// That one key was followed by another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "for verification, which checks the signature")]
+#[allow(dead_code, reason = "for verification, which has the journal's heads")]
 pub(crate) struct KeyChange {
     pub(crate) old: VerifierKey,
     pub(crate) new: VerifierKey,
-    /// What the old key allowed: the row, right behind the head it names. The row's own bytes were compared.
+    /// What the old key allowed: the row, right behind the head it names. That this was the journal's head is not checked.
     pub(crate) authority: Authority,
-    /// Its text, and the signature, which was not checked.
+    /// Its text, and the signature by the old key.
     pub(crate) note: Note,
 }
 
@@ -69,6 +70,8 @@ pub(crate) struct JournalState {
     /// What its tables' segments grow to, if its creator said so.
     pub(crate) segment_bytes: Option<u64>,
     pub(crate) tables: BTreeMap<String, TableInfo>,
+    /// Which log the rows are read from, once they are.
+    pub(crate) log: Option<LogId>,
     /// What checkpoints are signed with.
     pub(crate) key: Option<StoreKey>,
     /// The changes of that key in the rows read; those before the first state row read are not among them.
@@ -99,7 +102,7 @@ impl JournalState {
     /// What the journal says at the snapshot's end, read from its newest state row on. `dir` is the store's.
     pub(crate) fn newest(dir: &Path, journal: &Snapshot, on_problem: OnProblem<'_>) -> Result<Self, Error> {
         let query = Query { order: Order::Descending, gaps: true, ..Query::new() };
-        let mut state = Self::default();
+        let mut state = Self { log: Some(journal.log_id()), ..Self::default() };
         let mut rows = Vec::new();
         let mut cursor = journal.cursor(&query);
         while let Some(item) = cursor.next() {
@@ -131,6 +134,7 @@ impl JournalState {
         if journal.end() <= self.end {
             return Ok(());
         }
+        self.log = Some(journal.log_id());
         let query = Query { from: Some(self.end), gaps: true, ..Query::new() };
         let mut cursor = journal.cursor(&query);
         while let Some(item) = cursor.next() {
@@ -247,6 +251,12 @@ impl JournalState {
                 if authority != Authority::over(authority.log, authority.head, Kind::ROW, &action) {
                     return Err(String::from("the authority of a key is over something else"));
                 }
+                if self.log.is_some_and(|log| log != authority.log) {
+                    return Err(format!("the authority of a key is over log {}", authority.log));
+                }
+                if !is_signed_by(&note, &old.key) {
+                    return Err(String::from("the authority of a key is not signed by the one before"));
+                }
                 let change = KeyChange { old: old.key.clone(), new: new.key.clone(), authority, note };
                 self.key_changes.push(change);
             }
@@ -266,7 +276,8 @@ impl JournalState {
         let (name, end, is_partial) = (checked(name)?, self.end, self.is_partial);
         let key = key.map(|KeyNow { key, file }| store_key(&key, file)).transpose()?;
         let key_changes = self.key_changes.clone();
-        let mut said = Self { name, segment_bytes, tables: BTreeMap::new(), key, key_changes, end, is_partial };
+        let (tables_said, log) = (BTreeMap::new(), self.log);
+        let mut said = Self { name, segment_bytes, tables: tables_said, log, key, key_changes, end, is_partial };
         let is_sorted = tables.is_sorted_by(|left, right| left.table.name < right.table.name);
         for TableNow { table, checkpointed } in tables {
             if checkpointed > table.head.map(|head| TreeHead::from(head).size) {
@@ -408,11 +419,25 @@ mod tests {
         JournalRow::KeySet { key: key.into(), file: "k".into(), note }
     }
 
-    /// What the key before would sign for `row`; nobody checks the signature here.
+    /// What the key before signs for `row`. A build without signatures looks at the key's id alone.
     fn authority_for(row: &JournalRow) -> String {
         let head = TreeHead { size: 9, root: Digest([9; 32]) };
-        let text = Authority::over(LogId([3; 16]), head, Kind::ROW, &row.encode());
-        format!("{text}\n\u{2014} acme AAAAAAA=\n")
+        let text = Authority::over(LogId([3; 16]), head, Kind::ROW, &row.encode()).to_string();
+        #[cfg(feature = "ed25519")]
+        let note = {
+            let signer = bulla_chain::NoteSigner::from_seed("acme", &[7; 32]).unwrap();
+            Note::new(text.clone(), vec![signer.sign(&text)]).unwrap().to_string()
+        };
+        #[cfg(not(feature = "ed25519"))]
+        let note = format!("{text}\n\u{2014} acme 0hv6wwAA\n");
+        note
+    }
+
+    /// The right text, and another's signature.
+    fn forged() -> String {
+        let authority = authority_for(&key(OTHER_KEY, None));
+        let (text, _) = authority.split_once("\n\n").unwrap();
+        format!("{text}\n\n\u{2014} acme AAAAAAA=\n")
     }
 
     fn example() -> JournalState {
@@ -445,7 +470,10 @@ mod tests {
         assert_eq!(state.key.as_ref().map(|key| key.key.to_string()), Some(OTHER_KEY.into()));
         let change = &state.key_changes[0];
         assert_eq!((change.old.to_string(), change.new.to_string()), (KEY.into(), OTHER_KEY.into()));
-        assert_eq!((change.authority.log, change.note.to_string()), (LogId([3; 16]), note));
+        assert_eq!((change.authority.log, change.note.to_string()), (LogId([3; 16]), note.clone()));
+        // It is for this store's journal alone.
+        let mut other = JournalState { log: Some(LogId([4; 16])), ..example() };
+        assert!(other.apply(key(OTHER_KEY, Some(note)), Time(8)).unwrap_err().contains("over log 0303"));
     }
 
     /// J4. What an earlier version wrote: nothing was checkpointed, and there is no key.
@@ -500,6 +528,7 @@ mod tests {
             (key("acme", Some(authority_for(&key("acme", None)))), "key is none"),
             (key(OTHER_KEY, Some("nothing".into())), "no note"),
             (key(OTHER_KEY, Some(authority_for(&key(KEY, None)))), "over something else"),
+            (key(OTHER_KEY, Some(forged())), "not signed by the one before"),
         ];
         for (row, expected) in table {
             let mut state = example();
