@@ -148,11 +148,25 @@ fn exit_of(report: &VerifyReport, require: Require) -> Exit {
 /// The report as a table of logs, everything found, and one line that sums it up.
 fn for_people(report: &VerifyReport, require: Require) -> String {
     let mut table = plain_table();
-    table.set_header(["log", "verdict", "trust", "floor", "size", "segments", "records checked", "bytes checked"]);
+    table.set_header([
+        "log",
+        "integrity",
+        "completeness",
+        "trust",
+        "floor",
+        "size",
+        "segments",
+        "records checked",
+        "bytes checked",
+    ]);
     for log in &report.logs {
         table.add_row([
             escape(log.log.as_bytes()),
-            log.verdict().to_string(),
+            log.integrity().to_string(),
+            match log.completeness() {
+                Verdict::Intact => "complete".to_owned(),
+                incomplete => incomplete.to_string(),
+            },
             trust_of(log),
             log.floor.to_string(),
             log.size.map_or_else(|| "unknown".to_owned(), |size| size.to_string()),

@@ -198,6 +198,22 @@ impl LogVerdict {
         if self.is_repaired() { "self-asserted" } else { "none" }
     }
 
+    /// Whether what is there is what was written: the worst finding's verdict, missing records and receipts of repairs
+    /// left out.
+    #[must_use]
+    pub fn integrity(&self) -> Verdict {
+        let verdicts = self.findings.iter().map(|finding| finding.verdict);
+        verdicts.filter(|verdict| !matches!(verdict, Verdict::Missing | Verdict::Repaired)).max().unwrap_or_default()
+    }
+
+    /// Whether everything is there: [`Verdict::Missing`], [`Verdict::Repaired`] where only receipts stand for what is gone,
+    /// or [`Verdict::Intact`].
+    #[must_use]
+    pub fn completeness(&self) -> Verdict {
+        let verdicts = self.findings.iter().map(|finding| finding.verdict);
+        verdicts.filter(|verdict| matches!(verdict, Verdict::Missing | Verdict::Repaired)).max().unwrap_or_default()
+    }
+
     fn short(&self, require: Require) -> Vec<String> {
         let Self { log, trust, .. } = self;
         let mut short = Vec::new();
@@ -343,6 +359,45 @@ mod tests {
             }
         }
         assert_eq!(VerifyReport::default().exit_code(), 0);
+    }
+
+    /// What is gone and what is wrong are two questions, and the verdict is the worse answer.
+    #[test]
+    fn integrity_and_completeness_are_told_apart() {
+        use Verdict::{Damaged, Intact, Missing, Repaired};
+        for (findings, integrity, completeness, verdict) in [
+            (vec![], Intact, Intact, Intact),
+            (vec![(Damaged, None)], Damaged, Intact, Damaged),
+            (vec![(Missing, None), (Damaged, None)], Damaged, Missing, Missing),
+            (vec![(Repaired, None), (Intact, None)], Intact, Repaired, Repaired),
+        ] {
+            let log = log(&findings);
+            assert_eq!((log.integrity(), log.completeness(), log.verdict()), (integrity, completeness, verdict));
+        }
+    }
+
+    /// P3. Only what vouches through the head is enough, and a verdict comes first.
+    #[test]
+    fn what_is_demanded_reaches_to_the_head_or_falls_short() {
+        let codes = |trust, findings: &[(Verdict, Option<u64>)]| {
+            let log = LogVerdict { size: Some(8), trust, ..log(findings) };
+            let report = VerifyReport { logs: vec![log], elapsed_ms: 0 };
+            [Require::Structure, Require::Signed, Require::Anchored, Require::Complete]
+                .map(|require| report.exit_code_for(require))
+        };
+        let (none, trust) = (Trust::default(), |signed_through, anchored_through| Trust {
+            signed_through,
+            anchored_through,
+            ..Trust::default()
+        });
+        assert_eq!(codes(none, &[]), [0, 6, 6, 0]);
+        assert_eq!(codes(trust(Some(7), None), &[]), [0, 6, 6, 0]);
+        assert_eq!(codes(trust(Some(8), None), &[]), [0, 0, 6, 0]);
+        assert_eq!(codes(trust(Some(8), Some(7)), &[]), [0, 0, 6, 0]);
+        assert_eq!(codes(trust(None, Some(8)), &[]), [0, 0, 0, 0]);
+        assert_eq!(codes(trust(Some(8), Some(8)), &[(Verdict::Repaired, None)]), [0, 6, 6, 6]);
+        assert_eq!(codes(none, &[(Verdict::Damaged, None)]), [4; 4]);
+        assert_eq!(codes(Trust { is_uncheckable: true, ..trust(Some(8), Some(8)) }, &[]), [6; 4]);
     }
 
     /// P2.
