@@ -5,6 +5,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments of arguments are help texts, printed as they stand")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
 
+mod anchor;
 mod cat;
 mod check;
 mod checkpoint;
@@ -59,6 +60,7 @@ enum Verb {
     Prove(prove::Arguments),
     Check(check::Arguments),
     Checkpoint(checkpoint::Arguments),
+    Anchor(anchor::Arguments),
     Tiles(tiles::Arguments),
     Key(key::Arguments),
     Completions(completions::Arguments),
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Checkpoint(arguments) => checkpoint::run(&arguments),
+        Verb::Anchor(arguments) => anchor::run(&arguments),
         Verb::Tiles(arguments) => tiles::run(&arguments),
         Verb::Key(arguments) => key::run(&arguments),
         Verb::Completions(arguments) => completions::run(&arguments),

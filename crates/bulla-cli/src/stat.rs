@@ -1,5 +1,6 @@
 //! `bulla stat`: what is in a store, without reading its records.
 
+use crate::anchor::Anchor;
 use crate::exit::{Exit, Failure, chain};
 use crate::output::{json, line, note, plain_table};
 use crate::reading::{known_end, lost_at_end, raw_view};
@@ -32,6 +33,7 @@ pub(crate) struct Arguments {
 struct StoreStat {
     store: String,
     tables: Vec<TableStat>,
+    anchors: Vec<Anchor>,
 }
 
 /// What is known of one table. Counts and bytes are of what is still kept and can be read; `size` counts every position
@@ -102,7 +104,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
             }
         }
     }
-    let stat = StoreStat { store: store.display().to_string(), tables: stats };
+    let mut anchors: Vec<_> = reader.anchors()?.into_iter().map(Anchor::from).collect();
+    if wanted.is_some() {
+        anchors.retain(|anchor| stats.iter().any(|table| table.origin == anchor.origin));
+    }
+    let stat = StoreStat { store: store.display().to_string(), tables: stats, anchors };
     if arguments.json {
         json(&stat)?;
     } else {
@@ -241,6 +247,21 @@ fn for_people(stat: &StoreStat) -> String {
         ] {
             rows.add_row([name.to_owned(), value]);
         }
+        for anchor in stat.anchors.iter().filter(|anchor| anchor.origin == table.origin) {
+            rows.add_row([format!("anchor {}", anchor.name), anchor.text()]);
+        }
+        blocks.push(rows.trim_fmt());
+    }
+    // The journal has no block of its own but for this.
+    let is_table = |anchor: &Anchor| stat.tables.iter().any(|table| table.origin == anchor.origin);
+    let mut rows = plain_table();
+    for anchor in stat.anchors.iter().filter(|anchor| !is_table(anchor) && anchor.noted.is_some()) {
+        rows.add_row([
+            format!("anchor {}", anchor.name),
+            format!("{}: {}", escape(anchor.origin.as_bytes()), anchor.text()),
+        ]);
+    }
+    if !rows.is_empty() {
         blocks.push(rows.trim_fmt());
     }
     if blocks.is_empty() { "no tables".to_owned() } else { blocks.join("\n\n") }

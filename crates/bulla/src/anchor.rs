@@ -50,7 +50,7 @@ pub use timestamp::TimestampSink;
 pub use witness::{WITNESS_TIME_MAX, WitnessFolderSink, WitnessSink};
 
 use outbox::lags;
-pub(crate) use store::{Place, StoreAnchors, places, read_lag};
+pub(crate) use store::{Extent, Place, StoreAnchors, places, read_lag};
 
 /// Somewhere a checkpoint is kept, dated or signed, out of reach of who writes the store.
 ///

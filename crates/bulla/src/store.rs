@@ -7,7 +7,7 @@
 //! - S3. A head reaches the journal only after the sync that covers it returned.
 //! - S4. What an append calls back has the store weakly, and waits for none of its locks.
 
-use crate::anchor::{AnchorLag, AnchorSink, Place, StoreAnchors, places};
+use crate::anchor::{AnchorLag, AnchorSink, Extent, Place, StoreAnchors, places};
 use crate::checkpoints;
 use crate::due::Due;
 use crate::error::Error;
@@ -341,7 +341,7 @@ impl Store {
         }
         // Only then are the anchors' newest checkpoints what is newest.
         let served = self.inner.serve_due(&mut *self.state()?);
-        is_more |= self.hand_over(false)?;
+        is_more |= self.hand_over(Extent::Step, |_| true)?;
         served.map(|()| is_more)
     }
 
@@ -356,15 +356,22 @@ impl Store {
         self.anchors().anchors.add(sink)
     }
 
-    /// Hands over everything that is due, once, whatever failed before; then says how far each anchor is.
+    /// Hands nothing more to the anchor of this name, not at [`close`](Self::close) either.
+    pub fn remove_anchor(&self, name: &str) {
+        self.anchors().anchors.remove(name);
+    }
+
+    /// Hands over everything that is due of the logs with these origins, of all logs if there are none, once, whatever
+    /// failed before; then says how far each anchor is with them.
     ///
     /// # Errors
     ///
     /// When the outcome cannot be kept in `anchors`. That a sink failed is no error but in what is returned.
-    pub fn anchor_now(&self) -> Result<Vec<AnchorLag>, Error> {
+    pub fn anchor_now(&self, origins: &[String]) -> Result<Vec<AnchorLag>, Error> {
         drop(self.state()?);
-        self.hand_over(true)?;
-        self.anchor_lag()
+        let is_asked = |origin: &String| origins.is_empty() || origins.contains(origin);
+        self.hand_over(Extent::All, is_asked)?;
+        Ok(self.anchor_lag()?.into_iter().filter(|lag| is_asked(&lag.origin)).collect())
     }
 
     /// How far each anchor that was added is with each log.
@@ -373,12 +380,13 @@ impl Store {
         self.anchors().lag(&self.inner.options.host, places)
     }
 
-    /// One delivery, or all that are due; whether more are.
-    fn hand_over(&self, all: bool) -> Result<bool, Error> {
+    /// Hands over what is due of the logs asked about; with [`Extent::Step`] whether more is.
+    fn hand_over(&self, extent: Extent, is_asked: impl Fn(&String) -> bool) -> Result<bool, Error> {
         if self.anchors().anchors.is_empty() {
             return Ok(false);
         }
-        let places = self.places(&self.any_state());
+        let mut places = self.places(&self.any_state());
+        places.retain(|(origin, ..)| is_asked(origin));
         let (host, lock) = (&self.inner.options.host, &self.inner.lock);
         // Nobody appends to the file meanwhile who has the state.
         let note = |dir: &Path, shown: &_| {
@@ -387,7 +395,7 @@ impl Store {
             checkpoints::append(host, dir, shown)
         };
         lock.check()?;
-        self.anchors().run(host, places, &note, all)
+        self.anchors().run(host, places, &note, extent)
     }
 
     fn places(&self, state: &State) -> Vec<Place> {
@@ -427,9 +435,9 @@ impl Store {
     /// journal then holds each table's head, so that rows cut off later are missed, and a checkpoint of each log that was
     /// open, and of the journal, is noted.
     ///
-    /// Anchors are tried once before the lock is given up, as long as each may take. One that fails is no error here: what
-    /// it has not taken stays due, is seen in `bulla stat` and [`Reader::anchors`](crate::Reader::anchors), and is handed
-    /// over after the next opening.
+    /// Anchors that are not left alone after a failure are tried once before the lock is given up, as long as each may
+    /// take. One that fails is no error here: what it has not taken stays due, is seen in `bulla stat` and
+    /// [`Reader::anchors`](crate::Reader::anchors), and is handed over after the next opening.
     ///
     /// # Errors
     ///
@@ -444,7 +452,7 @@ impl Store {
         let result = self.close_logs(&mut state);
         drop(state);
         // What an anchor cannot take now is due at the next opening; it never keeps a store from closing.
-        if let Err(error) = self.hand_over(true) {
+        if let Err(error) = self.hand_over(Extent::Due, |_| true) {
             tracing::warn!(store = %self.dir().display(), %error, "the state of the anchors could not be kept");
         }
         self.inner.lock.release();

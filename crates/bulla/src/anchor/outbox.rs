@@ -99,9 +99,14 @@ impl Anchors {
         let name = sink.name().to_owned();
         check_name(NameOf::Anchor, &name)?;
         let (state, _) = SinkState::read(&self.host, &self.dir.join(&name))?;
-        self.slots.retain(|slot| slot.name != name);
+        self.remove(&name);
         self.slots.push(Slot { sink, name, state, later: BTreeMap::new(), idle: BTreeMap::new() });
         Ok(())
+    }
+
+    /// Hands nothing more to the sink of this name. What it has taken stays known.
+    pub fn remove(&mut self, name: &str) {
+        self.slots.retain(|slot| slot.name != name);
     }
 
     /// Whether there is nobody to hand anything to.
@@ -124,7 +129,7 @@ impl Anchors {
             let turn = (first + step) % count;
             let (slot, log) = (turn / logs.len(), turn % logs.len());
             let (Some(slot), Some(log)) = (self.slots.get_mut(slot), logs.get_mut(log)) else { continue };
-            if !slot.is_due(&**log) || slot.later.get(log.origin()).is_some_and(|(when, _)| *when > now) {
+            if !slot.is_due(&**log) || slot.is_waiting(log.origin(), now) {
                 continue;
             }
             if is_tried {
@@ -140,14 +145,18 @@ impl Anchors {
         Ok(false)
     }
 
-    /// Tries everything that is due once, whatever failed before, as when a store is closed.
+    /// Tries everything that is due once; what failed and is being left alone only if `even_waiting`.
     ///
     /// # Errors
     ///
     /// As [`step`](Self::step).
-    pub fn try_all(&mut self, logs: &mut [&mut dyn AnchoredLog]) -> Result<(), Error> {
+    pub fn try_all(&mut self, logs: &mut [&mut dyn AnchoredLog], even_waiting: bool) -> Result<(), Error> {
+        let now = self.host.clock.monotonic();
         for slot in &mut self.slots {
             for log in &mut *logs {
+                if !even_waiting && slot.is_waiting(log.origin(), now) {
+                    continue;
+                }
                 // A sink that answers for an earlier checkpoint moves on with each round.
                 let mut before = None;
                 while slot.is_due(&**log) && before != Some(slot.taken(log.origin())) {
@@ -182,6 +191,11 @@ impl fmt::Debug for Anchors {
 impl Slot {
     fn taken(&self, origin: &str) -> Option<TreeHead> {
         self.state.logs.get(origin)?.taken
+    }
+
+    /// Whether it failed, and is left alone (A3).
+    fn is_waiting(&self, origin: &str, now: Duration) -> bool {
+        self.later.get(origin).is_some_and(|(when, _)| *when > now)
     }
 
     fn is_due(&self, log: &dyn AnchoredLog) -> bool {

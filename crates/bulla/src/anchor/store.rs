@@ -12,6 +12,17 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+/// How much is handed over at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// One checkpoint.
+    Step,
+    /// All that is due, but for what failed and is left alone.
+    Due,
+    /// All that is due.
+    All,
+}
+
 /// Appends to a log's `checkpoints`, in the log's directory, while nobody else does.
 pub(crate) type Note<'a> = dyn Fn(&Path, &ShownCheckpoint) -> Result<(), Error> + 'a;
 
@@ -48,11 +59,21 @@ impl StoreAnchors {
         Self { anchors: Anchors::new(host, &layout.anchors()), heads: BTreeMap::new() }
     }
 
-    /// Hands over one checkpoint, or with `all` everything that is due; whether more is due now.
-    pub(crate) fn run(&mut self, host: &Host, places: Vec<Place>, note: &Note<'_>, all: bool) -> Result<bool, Error> {
+    /// Hands over; with [`Extent::Step`] whether more is due now.
+    pub(crate) fn run(
+        &mut self,
+        host: &Host,
+        places: Vec<Place>,
+        note: &Note<'_>,
+        extent: Extent,
+    ) -> Result<bool, Error> {
         let mut logs = self.logs(host, places, note)?;
         let mut logs: Vec<_> = logs.iter_mut().map(|log| log as &mut dyn AnchoredLog).collect();
-        if all { self.anchors.try_all(&mut logs).map(|()| false) } else { self.anchors.step(&mut logs) }
+        match extent {
+            Extent::Step => self.anchors.step(&mut logs),
+            Extent::Due => self.anchors.try_all(&mut logs, false).map(|()| false),
+            Extent::All => self.anchors.try_all(&mut logs, true).map(|()| false),
+        }
     }
 
     pub(crate) fn lag(&mut self, host: &Host, places: Vec<Place>) -> Result<Vec<AnchorLag>, Error> {

@@ -47,7 +47,7 @@ impl AnchoredLog for FakeLog {
 pub(crate) fn run(host: &Host, log: &mut FakeLog, sink: impl AnchorSink + 'static) -> AnchorLag {
     let mut anchors = Anchors::new(host, Path::new("/anchors"));
     anchors.add(Box::new(sink)).unwrap();
-    anchors.try_all(&mut [log]).unwrap();
+    anchors.try_all(&mut [log], false).unwrap();
     anchors.lag(&[log]).remove(0)
 }
 
