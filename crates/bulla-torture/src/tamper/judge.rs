@@ -157,7 +157,8 @@ fn is_at(truth: &Truth, case: &Case, log: &LogVerdict, finding: &Finding, touche
         let is_unnamed = finding.what.starts_with("the journal does not name");
         return is_journal && (is_unnamed || is_forged && finding.segment.is_none() && finding.position.is_some());
     }
-    let is_same_file = finding.segment.as_deref().is_none_or(|name| name == segment.name());
+    // A noted checkpoint tells positions of the log, and stands in a file of its own.
+    let is_same_file = finding.segment.as_deref().is_none_or(|name| name == segment.name() || name == "checkpoints");
     let (offsets, positions) = if is_forged {
         (0..usize::MAX, segment.base.0..segment.end().0)
     } else {
