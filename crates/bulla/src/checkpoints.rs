@@ -98,14 +98,14 @@ pub(crate) fn append_to(host: &Host, path: &Path, shown: &ShownCheckpoint) -> Re
     // What a failed sync left in the cache must not pass for what is on the disk. A wish, so a refusal means nothing.
     let _ = file.drop_cache();
     let end = end_of_entries(&*file, path)?;
-    let written = write(&*file, path, end, &entry);
+    // Whoever wrote an entry has made the file's name durable.
+    let name = || if end == 0 { sync_dir(host, parent(path)) } else { Ok(()) };
+    let written = write(&*file, path, end, &entry).and_then(|()| name());
     if written.is_err() {
         // N5. What cannot be taken back is cut off by the next writer.
         let _ = file.set_len(end);
     }
-    written?;
-    // Always: whoever made the file may have failed before he could sync its name.
-    sync_dir(host, parent(path))
+    written
 }
 
 fn write(file: &dyn VfsFile, path: &Path, end: u64, entry: &[u8]) -> Result<(), Error> {

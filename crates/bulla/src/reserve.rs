@@ -62,8 +62,9 @@ impl LacksSpace for LogError {
 }
 
 impl LacksSpace for Error {
+    /// A sync that failed is final, whatever it lacked.
     fn lacks_space(&self) -> bool {
-        self.is_full()
+        self.is_full() && !matches!(self, Self::Io { action: "sync", .. })
     }
 }
 

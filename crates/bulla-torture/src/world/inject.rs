@@ -230,6 +230,10 @@ impl Script {
         self.or_never_again(store, |table| table.append_batch(&rows))?;
         say(&format!("ack t 0 {} {}", self.next, self.next + len));
         self.next += len;
+        // A checkpoint that nobody asked for fails no append.
+        if let Some(failure) = store.checkpoint_lag().into_iter().find_map(|lag| lag.failure) {
+            say(&format!("told {failure}"));
+        }
         Ok(())
     }
 
