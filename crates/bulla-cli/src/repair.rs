@@ -9,8 +9,9 @@ use crate::exit::{Exit, Failure};
 use crate::operands;
 use crate::output::{json, line, note, plain_table};
 use crate::progress::Progress;
+use crate::signing;
 use crate::text::{count_gaps, escape};
-use bulla::{Loss, RepairOptions, RepairReport};
+use bulla::{Loss, RepairOptions, RepairReport, SharedSigner};
 use clap::Args;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -50,6 +51,10 @@ pub(crate) struct Arguments {
     #[arg(long = "codec", value_name = "T=CODEC", value_parser = codec)]
     codecs: Vec<(String, String)>,
 
+    /// The store's private key, which signs that the repair is allowed; without it the receipts are self-asserted
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -68,6 +73,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         who: arguments.by.clone(),
         reason: arguments.reason.clone(),
         codecs: arguments.codecs.iter().cloned().collect(),
+        signer: arguments
+            .key
+            .as_deref()
+            .map(signing::open)
+            .transpose()?
+            .map(|signer| SharedSigner::new(Box::new(signer))),
         ..RepairOptions::default()
     };
     let mut progress = Progress::new();

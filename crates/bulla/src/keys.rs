@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A signer that several handles share. It is asked with the store locked, so it must not call the store.
 #[derive(Clone)]
-pub(crate) struct SharedSigner(Arc<Mutex<Box<dyn Signer>>>);
+pub struct SharedSigner(Arc<Mutex<Box<dyn Signer>>>);
 
 impl SharedSigner {
-    pub(crate) fn new(signer: Box<dyn Signer>) -> Self {
+    /// Shares a signer.
+    #[must_use]
+    pub fn new(signer: Box<dyn Signer>) -> Self {
         Self(Arc::new(Mutex::new(signer)))
     }
 

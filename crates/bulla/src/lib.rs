@@ -84,6 +84,7 @@ pub use event::{EVENT_SCHEMA, Event};
 #[cfg(feature = "ed25519")]
 pub use file_signer::FileSigner;
 pub use journal::{StoreKey, TableInfo};
+pub use keys::SharedSigner;
 pub use layout::NameOf;
 pub use making::CheckpointLag;
 pub use options::{Options, TableOptions};

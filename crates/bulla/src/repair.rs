@@ -18,6 +18,7 @@ mod source;
 mod target;
 
 use crate::error::Error;
+use crate::keys::SharedSigner;
 use crate::verify::{VerifyOptions, verify};
 use bulla_log::{Loss, Progress, Verdict};
 use bulla_vfs::Host;
@@ -42,6 +43,9 @@ pub struct RepairOptions {
     pub reason: String,
     /// The codecs of tables that a lost journal does not name any more. Without one a table's rows are taken for `raw`.
     pub codecs: BTreeMap<String, String>,
+    /// Who allows the repair: the store's key. Without it, receipts are self-asserted. The new store has no key of its own:
+    /// its journal is another history under the old name, which a signer that remembers does not sign.
+    pub signer: Option<SharedSigner>,
     /// Where files, time and randomness come from.
     pub host: Host,
 }
@@ -54,6 +58,7 @@ impl Default for RepairOptions {
             who: String::new(),
             reason: String::new(),
             codecs: BTreeMap::new(),
+            signer: None,
             host: Host::os(),
         }
     }

@@ -182,6 +182,8 @@ pub struct LogVerdict {
     pub not_checked: Vec<String>,
     /// What vouches for the log besides the store.
     pub trust: Trust,
+    /// Whether a key of the caller's allowed every repair that the log has a receipt of.
+    pub is_authorised: bool,
 }
 
 impl LogVerdict {
@@ -191,11 +193,15 @@ impl LogVerdict {
         self.findings.iter().map(|finding| finding.verdict).max().unwrap_or_default()
     }
 
-    /// What the receipts of repairs in the log are worth: `none` if there are none, otherwise `self-asserted`, since whoever
-    /// can write the directory can write them.
+    /// What the receipts of repairs in the log are worth: `none` if there are none, `authorised` if a key of the caller's
+    /// signed for each of them, otherwise `self-asserted`, since whoever can write the directory can write them.
     #[must_use]
     pub fn receipt(&self) -> &'static str {
-        if self.is_repaired() { "self-asserted" } else { "none" }
+        match (self.is_repaired(), self.is_authorised) {
+            (false, _) => "none",
+            (true, true) => "authorised",
+            (true, false) => "self-asserted",
+        }
     }
 
     /// Whether what is there is what was written: the worst finding's verdict, missing records and receipts of repairs

@@ -21,7 +21,7 @@ use crate::reader::{open_journal, unfinished};
 use crate::report::{LogVerdict, Trust, VerifyReport};
 #[cfg(feature = "ed25519")]
 use bulla_chain::VerifierKey;
-use bulla_chain::{Seal, ShownCheckpoint, TreeHead};
+use bulla_chain::{Authority, Break, Seal, ShownCheckpoint, TreeHead};
 use bulla_log::{Expectation, Finding, Level, LogReader, LogReport, Progress, Verdict, verify_log_with};
 use bulla_vfs::{Host, parallelism};
 use bulla_wire::{Kind, Position};
@@ -207,7 +207,8 @@ impl Verifier<'_> {
         self.collect_journal_heads(&dir, claims.since());
         let heads = table.head.into_iter();
         let (report, trust) = self.verify_claims(&dir, expect, heads, claims);
-        LogVerdict { trust, ..verdict(&table.name, report) }
+        let is_authorised = self.is_authorised(&dir, &report, journal);
+        LogVerdict { trust, is_authorised, ..verdict(&table.name, report) }
     }
 
     /// Y2. A log the journal does not name: what a crash may leave is a remark, anything else is missing from the journal.
@@ -257,15 +258,42 @@ impl Verifier<'_> {
         let origin = journal.state.is_created().then(|| journal_origin(&journal.state.name));
         let heads = std::mem::take(&mut self.journal_heads).into_iter();
         let heads = heads.map(|(size, root)| TreeHead { size, root: bulla_chain::Digest(root) });
+        // Each key was followed by another right behind the head that the authority for it names.
+        let heads = heads.chain(journal.state.key_changes.iter().map(|change| change.authority.head));
         let claims = self.claims(&dir, origin.as_deref(), None);
         let expect = Expectation { origin, ..Expectation::default() };
         let (mut report, mut trust) = self.verify_claims(&dir, expect, heads, claims);
         self.match_held(&journal.state, &mut report, &mut trust);
+        let is_authorised = self.is_authorised(&dir, &report, &journal.state);
         // The log's own findings say more about the same bytes.
         let places: BTreeSet<_> = report.findings.iter().filter_map(|finding| finding.position).collect();
         let is_new = |finding: &Finding| finding.position.is_none_or(|position| !places.contains(&position));
         report.findings.extend(journal.findings.into_iter().filter(is_new));
-        LogVerdict { trust, ..verdict("journal", report) }
+        LogVerdict { trust, is_authorised, ..verdict("journal", report) }
+    }
+
+    /// Whether a key of the caller's signed for each break record that this log has, and nobody copied one from elsewhere.
+    fn is_authorised(&self, dir: &Path, report: &LogReport, journal: &JournalState) -> bool {
+        let repaired = report.findings.iter().filter(|finding| finding.verdict == Verdict::Repaired);
+        let places: BTreeSet<_> = repaired.filter_map(|finding| finding.position).collect();
+        // A report of very many receipts does not name each.
+        if report.breaks == 0 || places.len() as u64 != report.breaks {
+            return false;
+        }
+        let log = LogReader::open(&self.options.host, dir).and_then(|log| log.snapshot());
+        let Ok(log) = log else { return false };
+        places.into_iter().all(|position| {
+            let payload = log.get(position, |record| record.payload().map(<[u8]>::to_vec));
+            let Ok(Some(Some(payload))) = payload else { return false };
+            let Ok(broken) = Break::decode(&payload) else { return false };
+            let expected = Authority::over(log.log_id(), broken.head, Kind::BREAK, &payload);
+            broken.log == log.log_id()
+                && broken.head.size == position.0
+                && journal
+                    .allowed
+                    .iter()
+                    .any(|allowed| allowed.authority == expected && trust::is_by_a_key(self.options, &allowed.note))
+        })
     }
 
     /// What is known of the log in `dir`, if it is known how it calls itself.
@@ -393,6 +421,7 @@ pub(crate) fn verdict(log: &str, report: LogReport) -> LogVerdict {
         bytes_checked: report.bytes_checked,
         findings: report.findings,
         not_checked: report.not_checked,
+        is_authorised: false,
         trust: Trust::default(),
     }
 }

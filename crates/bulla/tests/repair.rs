@@ -558,3 +558,57 @@ fn any_accident_can_be_repaired() {
     }
     assert!(counts["damaged"] > 300 && counts["missing"] >= 3, "{counts:?}");
 }
+
+/// Receipts that the store's key allowed are told from those that anybody can write, by whoever has the public key.
+#[cfg(feature = "ed25519")]
+#[test]
+fn a_repair_that_the_key_allows_is_authorised_and_one_without_is_self_asserted() {
+    use bulla::chain::NoteSigner;
+    use bulla::{FileSigner, SharedSigner, VerifierKey};
+
+    let keys = MemVfs::new();
+    keys.create_dir(Path::new("/keys")).unwrap();
+    let signer = |name: &str, seed: u8| {
+        let path = format!("/keys/{name}");
+        let secret = NoteSigner::from_seed("shop", &[seed; 32]).unwrap().to_secret_text();
+        keys.write_file(Path::new(&path), secret.as_bytes()).unwrap();
+        Box::new(FileSigner::open_on(&host_of(&keys), path).unwrap())
+    };
+    let public = |seed| NoteSigner::from_seed("shop", &[seed; 32]).unwrap().verifier();
+
+    let disk = MemVfs::new();
+    let options = Options::new().host(host_of(&disk)).name("shop").segment_bytes_max(8 << 10);
+    let keyed = options.signer(signer("first", 1)).open(OLD).unwrap();
+    let left = table(&keyed, "left");
+    for number in 0..200 {
+        left.append(&payload("left", number)).unwrap();
+    }
+    drop(left);
+    keyed.close().unwrap();
+    let segment = log_dir(&disk, OLD, "left").join("00000000000000000000.seg");
+    edit(&disk, &segment, |bytes| bytes[4000] ^= 1);
+
+    let repaired = |into: &str, signer: Option<SharedSigner>| {
+        let options =
+            RepairOptions { into: Some(into.into()), signer, host: host_of(&disk), ..RepairOptions::default() };
+        repair(OLD, &options, &mut |_| {})
+    };
+    let receipts = |into: &str, key: VerifierKey| {
+        let options = VerifyOptions { keys: vec![key], host: host_of(&disk), ..VerifyOptions::default() };
+        let report = verify(into, &options, &mut |_| {}).unwrap();
+        assert_eq!(report.verdict(), Verdict::Repaired, "{report:#?}");
+        report.logs.iter().map(bulla::LogVerdict::receipt).collect::<Vec<_>>()
+    };
+    repaired("/allowed", Some(SharedSigner::new(signer("first", 1)))).unwrap();
+    assert_eq!(receipts("/allowed", public(1)), ["none", "authorised"]);
+    assert_eq!(receipts("/allowed", public(2)), ["none", "self-asserted"], "of another key");
+    repaired("/asserted", None).unwrap();
+    assert_eq!(receipts("/asserted", public(1)), ["none", "self-asserted"]);
+    let refused = repaired("/other", Some(SharedSigner::new(signer("second", 2)))).unwrap_err();
+    assert!(matches!(refused, Error::OtherKey { .. }), "{refused}");
+    assert!(disk.list(Path::new("/other")).is_err(), "nothing was written");
+
+    // Whoever writes the directory can append a row, and cannot sign it: the receipt of one log excuses no other.
+    let reader = Reader::open_on(&host_of(&disk), "/allowed").unwrap();
+    assert_eq!(reader.key().unwrap(), None, "the old key's journal is another history");
+}

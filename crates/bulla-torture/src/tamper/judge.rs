@@ -158,7 +158,8 @@ fn is_at(truth: &Truth, case: &Case, log: &LogVerdict, finding: &Finding, touche
         return is_journal && (is_unnamed || is_forged && finding.segment.is_none() && finding.position.is_some());
     }
     // A noted checkpoint tells positions of the log, and stands in a file of its own.
-    let is_same_file = finding.segment.as_deref().is_none_or(|name| name == segment.name() || name == "checkpoints");
+    let is_noted = finding.segment.as_deref() == Some("checkpoints");
+    let is_same_file = is_noted || finding.segment.as_deref().is_none_or(|name| name == segment.name());
     let (offsets, positions) = if is_forged {
         (0..usize::MAX, segment.base.0..segment.end().0)
     } else {
@@ -168,7 +169,7 @@ fn is_at(truth: &Truth, case: &Case, log: &LogVerdict, finding: &Finding, touche
     let is_at_next = is_forged && finding.position == Some(segment.end());
     let is_offset_near = finding.offset.is_some_and(|at| (offsets.start..=offsets.end).contains(&(at as usize)));
     let is_position_near = finding.position.is_some_and(|at| (positions.start..=positions.end).contains(&at.0));
-    is_at_next || is_same_file && (is_offset_near || is_position_near)
+    is_at_next || is_same_file && (is_offset_near && !is_noted || is_position_near)
 }
 
 /// Offsets and positions of the structures that `bytes` touch, and of one more on either side.

@@ -41,10 +41,13 @@ pub(crate) enum JournalRow {
     KeySet { key: String, file: String, note: Option<String> },
     /// Everything the rows before say, so that opening starts here. Written after the journal began a segment.
     StateNow { name: String, segment_bytes: Option<u64>, tables: Vec<TableNow>, key: Option<KeyNow> },
+    /// Whoever signed `note` allowed the engine's record at that position of that log: an authority over the log, its head
+    /// right before the record, and the record's payload.
+    Allowed { log: [u8; 16], position: u64, note: String },
 }
 
 /// Variants above this are a later version's.
-const VARIANT_MAX: u8 = 8;
+const VARIANT_MAX: u8 = 9;
 /// Nobody's variant.
 const VARIANT_RESERVED: u8 = 5;
 /// Where a varint ends: below this a byte is its last.
@@ -137,7 +140,7 @@ mod tests {
 
     const KEY: &str = "acme+d21bfac3+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs";
 
-    fn every_variant() -> [(JournalRow, &'static str); 8] {
+    fn every_variant() -> [(JournalRow, &'static str); 9] {
         let head = Head { size: 300, root: [0xee; 32] };
         let table = TableRow {
             name: "t".into(),
@@ -190,6 +193,10 @@ mod tests {
                 },
                 "08 04 73686f70 00 01 01 74 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 03 726177 00 01 02 01 02 01 ac02
                  eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee 01 ac02 01 01 6b 00",
+            ),
+            (
+                JournalRow::Allowed { log: [0xaa; 16], position: 300, note: "n".into() },
+                "09 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa ac02 01 6e",
             ),
         ]
     }

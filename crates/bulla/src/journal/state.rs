@@ -52,13 +52,20 @@ pub struct StoreKey {
 
 /// That one key was followed by another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "for verification, which has the journal's heads")]
 pub(crate) struct KeyChange {
     pub(crate) old: VerifierKey,
     pub(crate) new: VerifierKey,
-    /// What the old key allowed: the row, right behind the head it names. That this was the journal's head is not checked.
+    /// What the old key allowed: the row, right behind the head it names. That this was the journal's head, verification
+    /// finds out.
     pub(crate) authority: Authority,
-    /// Its text, and the signature by the old key.
+}
+
+/// That somebody allowed a record that excuses what is not there. Whether his key is worth anything is not looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Allowed {
+    /// The log, its head right before the record, and the record.
+    pub(crate) authority: Authority,
+    /// Its text, with signatures.
     pub(crate) note: Note,
 }
 
@@ -76,6 +83,8 @@ pub(crate) struct JournalState {
     pub(crate) key: Option<StoreKey>,
     /// The changes of that key in the rows read; those before the first state row read are not among them.
     pub(crate) key_changes: Vec<KeyChange>,
+    /// What was allowed in the rows read; what state rows stand for is not among it.
+    pub(crate) allowed: Vec<Allowed>,
     /// The position after the last record taken in.
     pub(crate) end: Position,
     /// Whether something before `end` could not be read (J3).
@@ -209,6 +218,14 @@ impl JournalState {
             }
             JournalRow::Reserved => return Err(String::from("nobody writes such a row")),
             JournalRow::KeySet { key, file, note } => self.apply_key(&key, file, note)?,
+            JournalRow::Allowed { log, position, note } => {
+                let note: Note = note.parse().map_err(|error| format!("an authority is no note: {error}"))?;
+                let authority: Authority = note.text().parse().map_err(|error| format!("{error}"))?;
+                if (authority.log, authority.head.size) != (LogId(log), position) {
+                    return Err(format!("an authority for position {position} of log {} is over another", LogId(log)));
+                }
+                self.allowed.push(Allowed { authority, note });
+            }
             JournalRow::State { name, segment_bytes, tables } => {
                 let tables = tables.into_iter().map(|table| TableNow { table, checkpointed: None }).collect();
                 return self.apply_state(name, segment_bytes, tables, None);
@@ -257,7 +274,7 @@ impl JournalState {
                 if !is_signed_by(&note, &old.key) {
                     return Err(String::from("the authority of a key is not signed by the one before"));
                 }
-                let change = KeyChange { old: old.key.clone(), new: new.key.clone(), authority, note };
+                let change = KeyChange { old: old.key.clone(), new: new.key.clone(), authority };
                 self.key_changes.push(change);
             }
         }
@@ -275,9 +292,10 @@ impl JournalState {
     ) -> Result<(), String> {
         let (name, end, is_partial) = (checked(name)?, self.end, self.is_partial);
         let key = key.map(|KeyNow { key, file }| store_key(&key, file)).transpose()?;
-        let key_changes = self.key_changes.clone();
+        let (key_changes, allowed) = (self.key_changes.clone(), self.allowed.clone());
         let (tables_said, log) = (BTreeMap::new(), self.log);
-        let mut said = Self { name, segment_bytes, tables: tables_said, log, key, key_changes, end, is_partial };
+        let mut said =
+            Self { name, segment_bytes, tables: tables_said, log, key, key_changes, allowed, end, is_partial };
         let is_sorted = tables.is_sorted_by(|left, right| left.table.name < right.table.name);
         for TableNow { table, checkpointed } in tables {
             if checkpointed > table.head.map(|head| TreeHead::from(head).size) {
@@ -470,7 +488,7 @@ mod tests {
         assert_eq!(state.key.as_ref().map(|key| key.key.to_string()), Some(OTHER_KEY.into()));
         let change = &state.key_changes[0];
         assert_eq!((change.old.to_string(), change.new.to_string()), (KEY.into(), OTHER_KEY.into()));
-        assert_eq!((change.authority.log, change.note.to_string()), (LogId([3; 16]), note.clone()));
+        assert_eq!(change.authority.log, LogId([3; 16]));
         // It is for this store's journal alone.
         let mut other = JournalState { log: Some(LogId([4; 16])), ..example() };
         assert!(other.apply(key(OTHER_KEY, Some(note)), Time(8)).unwrap_err().contains("over log 0303"));

@@ -3,7 +3,7 @@
 use super::target::{Copy, Target};
 use super::{LogRepair, RepairOptions};
 use crate::error::Error;
-use crate::journal::{JournalState, TableInfo};
+use crate::journal::{JournalRow, JournalState, StoreKey, TableInfo};
 use crate::layout::{
     Layout, LogDir, NameOf, check_name, is_blank, name_from, names_in_origin, store_of_journal_origin, table_origin,
 };
@@ -79,11 +79,25 @@ pub(super) fn check_repairable(dir: &Path, found: &VerifyReport) -> Result<(), E
     Ok(())
 }
 
+/// Nobody but the store's key allows what is done to it.
+fn check_signer(dir: &Path, key: Option<&StoreKey>, options: &RepairOptions) -> Result<(), Error> {
+    let (Some(key), Some(signer)) = (key, &options.signer) else { return Ok(()) };
+    let asked = signer.lock().verifier();
+    if asked == key.key {
+        return Ok(());
+    }
+    Err(Error::OtherKey { dir: dir.to_owned(), found: key.key.to_string(), asked: asked.to_string() })
+}
+
 impl Source {
     pub(super) fn open(dir: &Path, options: &RepairOptions, found: &VerifyReport) -> Result<Self, Error> {
         let (host, layout) = (&options.host, Layout::new(dir));
         let (state, journal) = read_journal(host, &layout, found)?;
+        check_signer(dir, state.key.as_ref(), options)?;
         let mut notes = Vec::new();
+        if let Some(key) = &state.key {
+            notes.push(format!("the new store has no key: {} signs what continues the old one", key.key));
+        }
         let mut tables = Vec::new();
         for table in state.tables.values() {
             let log = SourceLog::open(host, &layout, table, verdict_on(found, &table.name, table.log))?;
@@ -128,12 +142,18 @@ impl Source {
 
     /// Copies every log, or finds out what copying it would come to.
     pub(super) fn copy(&self, target: Option<&Target>, options: &RepairOptions) -> Result<Vec<LogRepair>, Error> {
-        let mut logs = vec![self.journal.copy(target.map(Target::journal), false, options)?];
+        let (journal, allowed) = self.journal.copy(target.map(Target::journal), false, options)?;
+        let mut logs = vec![journal];
+        if let Some(target) = target {
+            target.allow(&allowed)?;
+        }
         for (table, log) in &self.tables {
             let copy = target.map(|target| target.create_table(table, log)).transpose()?;
-            logs.push(log.copy(copy.as_ref(), true, options)?);
+            let (repaired, allowed) = log.copy(copy.as_ref(), true, options)?;
+            logs.push(repaired);
             if let (Some(target), Some(copy)) = (target, copy) {
                 target.close_table(table, &copy)?;
+                target.allow(&allowed)?;
             }
         }
         Ok(logs)
@@ -184,8 +204,15 @@ impl SourceLog {
     }
 
     /// Copies what is left into `target`, with a break record for each loss (R3). Of the journal only those are.
-    fn copy(&self, target: Option<&Copy>, has_rows: bool, options: &RepairOptions) -> Result<LogRepair, Error> {
-        let mut copied = Copied { target, source: self.id.unwrap_or(NO_LOG), options, records: 0, losses: Vec::new() };
+    /// Gives the journal rows too that say who allowed them.
+    fn copy(
+        &self,
+        target: Option<&Copy>,
+        has_rows: bool,
+        options: &RepairOptions,
+    ) -> Result<(LogRepair, Vec<JournalRow>), Error> {
+        let (source, losses, allowed) = (self.id.unwrap_or(NO_LOG), Vec::new(), Vec::new());
+        let mut copied = Copied { target, source, options, records: 0, losses, allowed };
         if let Some(snapshot) = &self.snapshot {
             salvage(snapshot, self.known_end, &mut |salvaged| match salvaged {
                 Salvaged::Record(record) if has_rows || record.kind == Kind::BREAK => copied.record(record),
@@ -201,9 +228,10 @@ impl SourceLog {
             let end = self.snapshot.as_ref().map_or(Position::ZERO, Snapshot::end);
             copied.loss(self.loss(end..end, false))?;
         }
-        let Copied { records, losses, .. } = copied;
+        let Copied { records, losses, allowed, .. } = copied;
         let target = target.map(Copy::id);
-        Ok(LogRepair { log: self.name.clone(), source: self.id, target, verdict: self.verdict, records, losses })
+        let log = self.name.clone();
+        Ok((LogRepair { log, source: self.id, target, verdict: self.verdict, records, losses }, allowed))
     }
 
     fn loss(&self, positions: Range<Position>, is_open: bool) -> Loss {
@@ -219,6 +247,7 @@ struct Copied<'a> {
     options: &'a RepairOptions,
     records: u64,
     losses: Vec<Loss>,
+    allowed: Vec<JournalRow>,
 }
 
 impl Copied<'_> {
@@ -228,12 +257,12 @@ impl Copied<'_> {
     }
 
     fn loss(&mut self, mut loss: Loss) -> Result<(), Error> {
-        let RepairOptions { who, reason, .. } = self.options;
+        let RepairOptions { who, reason, signer, .. } = self.options;
         if !reason.is_empty() {
             loss.cause = format!("{reason}: {}", loss.cause);
         }
         if let Some(target) = self.target {
-            target.append_break(self.source, &loss, who)?;
+            self.allowed.extend(target.append_break(self.source, &loss, who, signer.as_ref())?);
         }
         self.losses.push(loss);
         Ok(())

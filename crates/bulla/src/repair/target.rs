@@ -10,8 +10,10 @@
 use super::source::{Source, SourceLog};
 use crate::error::{Error, io};
 use crate::journal::{JOURNAL_SCHEMA, JournalRow, TableInfo};
+use crate::keys::SharedSigner;
 use crate::layout::{Layout, create_dirs, create_dirs_durably, journal_origin, parent, sync_dir, table_origin};
 use crate::open::new_log_id;
+use bulla_chain::{Authority, Note, SignError};
 use bulla_log::{AppendOptions, Durability, Log, LogOptions, Loss, NewRow};
 use bulla_vfs::Host;
 use bulla_wire::limits::{RECORD_BYTES_MAX, SEGMENT_BYTES_MAX};
@@ -125,6 +127,11 @@ impl Target {
         self.append_row(&JournalRow::HeadSeen { log, head }, now)
     }
 
+    /// Keeps what was allowed.
+    pub(super) fn allow(&self, rows: &[JournalRow]) -> Result<(), Error> {
+        rows.iter().try_for_each(|row| self.append_row(row, Time(self.host.clock.now())))
+    }
+
     /// T2. Gives the directory of what is a store from now on.
     pub(super) fn finish(self) -> Result<PathBuf, Error> {
         let Self { host, layout, name, journal, .. } = self;
@@ -158,8 +165,25 @@ impl Copy {
         Ok(())
     }
 
-    pub(super) fn append_break(&self, source: LogId, loss: &Loss, who: &str) -> Result<(), Error> {
-        self.log.append_break(source, loss, who)?;
-        Ok(())
+    /// Appends the receipt of a loss; what `signer` allows of it is to be kept in the journal.
+    pub(super) fn append_break(
+        &self,
+        source: LogId,
+        loss: &Loss,
+        who: &str,
+        signer: Option<&SharedSigner>,
+    ) -> Result<Option<JournalRow>, Error> {
+        let position = self.log.append_break(source, loss, who)?;
+        let Some(signer) = signer else { return Ok(None) };
+        let payload = self.log.snapshot().get(position, |record| record.payload().map(<[u8]>::to_vec))?.flatten();
+        let payload = payload.expect("BUG: a break record that was just written has no payload");
+        let head = self.log.snapshot().head_at(position)?;
+        let authority = Authority::over(self.log.id(), head, Kind::BREAK, &payload);
+        let not_signed = |source| Error::NotSigned { origin: self.log.id().to_string(), source };
+        let signature = signer.lock().authorise(&authority).map_err(not_signed)?;
+        let note = Note::new(authority.to_string(), vec![signature])
+            .map_err(|error| not_signed(SignError::Failed(error.into())))?;
+        let note = note.to_string();
+        Ok(Some(JournalRow::Allowed { log: self.log.id().0, position: position.0, note }))
     }
 }

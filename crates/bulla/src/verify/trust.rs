@@ -15,7 +15,7 @@ use super::{VerifyOptions, note};
 use crate::checkpoints::{self, CHECKPOINTS, Noted};
 use crate::error::Error;
 use crate::report::{Trust, TrustLevel};
-use bulla_chain::{Digest, NoteError, ShownCheckpoint, TreeHead};
+use bulla_chain::{Digest, Note, NoteError, ShownCheckpoint, TreeHead};
 use bulla_log::{Finding, LogReport, Verdict};
 use bulla_wire::Position;
 use std::path::Path;
@@ -76,6 +76,18 @@ fn check_signatures(options: &VerifyOptions, shown: &ShownCheckpoint) -> Result<
         by_witnesses: !options.witnesses.is_empty() && (0..options.witnesses.len()).all(is_by),
         time: by_keys.iter().chain(&by_witnesses).filter_map(|verified| verified.time).max(),
     })
+}
+
+/// Whether a key of the caller's signed the note.
+#[cfg(feature = "ed25519")]
+pub(super) fn is_by_a_key(options: &VerifyOptions, note: &Note) -> bool {
+    note.verify(&options.keys).is_ok_and(|by| !by.is_empty())
+}
+
+/// Without the feature there are no keys to check with.
+#[cfg(not(feature = "ed25519"))]
+pub(super) fn is_by_a_key(_: &VerifyOptions, _: &Note) -> bool {
+    false
 }
 
 /// Without the feature there are no keys to check with.
