@@ -4,12 +4,12 @@
 
 mod anchoring;
 
+use anchoring::witness::{Answer, Witness, serve, witness_key};
 use anchoring::{FakeLog, run, shown, shown_with};
-use bulla::chain::{AddCheckpoint, Note, NoteSigner, Refusal, ShownCheckpoint, TreeHead};
+use bulla::chain::{Note, NoteSigner, ShownCheckpoint};
 use bulla::vfs::{OpenMode, write_all_at};
 use bulla::{AnchorLag, AnchoredLog, Host, WitnessFolderSink, WitnessSink};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -21,10 +21,6 @@ fn log_key() -> NoteSigner {
     NoteSigner::from_seed("shop", &[7; 32]).unwrap()
 }
 
-fn witness_key() -> NoteSigner {
-    NoteSigner::from_seed("witness.example", &[8; 32]).unwrap()
-}
-
 fn signed(unsigned: &ShownCheckpoint) -> ShownCheckpoint {
     let text = unsigned.to_string();
     ShownCheckpoint::signed(Note::new(text.clone(), vec![log_key().sign(&text)]).unwrap()).unwrap()
@@ -34,60 +30,6 @@ fn log(sizes: &[u64]) -> FakeLog {
     let mut log = FakeLog::new(ORIGIN, sizes);
     log.noted = log.noted.iter().map(signed).collect();
     log
-}
-
-/// What a witness answers with: status, media type, body.
-type Answer = (u16, &'static str, String);
-
-/// Follows the rules: the log's signature, the size it knows, the proof.
-fn by_the_rules(last: &mut TreeHead, body: &[u8]) -> Answer {
-    let Ok(request) = AddCheckpoint::parse(body) else { return (400, "", "no request".to_owned()) };
-    let note = request.checkpoint.note().unwrap();
-    if note.verify(&[log_key().verifier()]).is_err() {
-        return (403, "", "unknown key".to_owned());
-    }
-    match request.continues(last) {
-        Err(Refusal::Conflict { last, .. }) => (409, "text/x.tlog.size", format!("{}\n", last.size)),
-        Err(_) => (422, "", "no continuation".to_owned()),
-        Ok(()) => {
-            *last = request.checkpoint.head();
-            (200, "", format!("{}\n", witness_key().cosign(note.text(), 1_700_000_000)))
-        }
-    }
-}
-
-/// Serves until the test is over; every request is one connection. `rule` gets the body.
-fn serve(mut rule: impl FnMut(&[u8]) -> Answer + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/w/", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let body = read_request(&mut stream);
-            let (status, media_type, answer) = rule(&body);
-            let len = answer.len();
-            let head = format!("HTTP/1.1 {status} x\r\nContent-Type: {media_type}\r\nContent-Length: {len}\r\n\r\n");
-            // Who hangs up early does not want the rest.
-            let _ = stream.write_all(format!("{head}{answer}").as_bytes());
-        }
-    });
-    url
-}
-
-fn read_request(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut buffer = [0; 1024];
-        let len = stream.read(&mut buffer).unwrap();
-        bytes.extend_from_slice(&buffer[..len]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        assert!(head.starts_with("POST /w/add-checkpoint HTTP/1.1\r\n"), "{head}");
-        let expected = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
-        if body.len() == expected.parse::<usize>().unwrap() {
-            return body.as_bytes().to_vec();
-        }
-    }
 }
 
 fn ask(host: &Host, log: &mut FakeLog, url: &str) -> AnchorLag {
@@ -103,8 +45,8 @@ fn expect_error(lag: &AnchorLag, words: &str) {
 /// with the size it has. Each cosigned copy is noted, and verifies under both keys.
 #[test]
 fn a_witness_cosigns_what_continues_and_the_copy_is_noted() {
-    let mut last = TreeHead::EMPTY;
-    let url = serve(move |body| by_the_rules(&mut last, body));
+    let mut witness = Witness::of(log_key().verifier());
+    let url = serve(move |body| witness.answer(body));
     let host = Host::memory();
     let mut log = log(&[5]);
     assert_eq!(ask(&host, &mut log, &url).confirmed, Some(5));
@@ -133,8 +75,8 @@ fn a_witness_cosigns_what_continues_and_the_copy_is_noted() {
 /// W2: a log that was rolled back or rewritten is a fork to the witness, and stays one.
 #[test]
 fn a_witness_that_saw_another_history_refuses() {
-    let mut last = TreeHead::EMPTY;
-    let url = serve(move |body| by_the_rules(&mut last, body));
+    let mut witness = Witness::of(log_key().verifier());
+    let url = serve(move |body| witness.answer(body));
     assert_eq!(ask(&Host::memory(), &mut log(&[9]), &url).confirmed, Some(9));
     let lag = ask(&Host::memory(), &mut log(&[5]), &url);
     expect_error(&lag, "refused: the witness has 9 records of this log, which has 5");
@@ -215,18 +157,18 @@ fn a_witness_is_asked_through_a_folder() {
     log.noted.push(signed(&shown(ORIGIN, 9)));
     expect_error(&run(&host, &mut log, sink()), "waiting for /usb/shop+logins+07070707-5.cosignature");
 
-    let mut last = TreeHead::EMPTY;
+    let mut witness = Witness::of(log_key().verifier());
     for size in [5, 9] {
         let base = format!("/usb/shop+logins+07070707-{size}");
         let asked = host.fs.open(Path::new(&format!("{base}.add-checkpoint")), OpenMode::Read).unwrap();
         let mut body = vec![0; usize::try_from(asked.len().unwrap()).unwrap()];
         bulla::vfs::read_exact_at(&*asked, &mut body, 0).unwrap();
-        let (200, _, answer) = by_the_rules(&mut last, &body) else { panic!("refused") };
+        let (200, _, answer) = witness.answer(&body) else { panic!("refused") };
         let file = host.fs.open(Path::new(&format!("{base}.cosignature")), OpenMode::Create).unwrap();
         write_all_at(&*file, answer.as_bytes(), 0).unwrap();
         let lag = run(&host, &mut log, sink());
         assert_eq!(lag.confirmed, Some(size), "{lag:?}");
     }
-    assert_eq!(log.noted_head().unwrap(), last);
+    assert_eq!(log.noted_head(), witness.last.get(ORIGIN).copied());
     assert_eq!(log.noted.iter().filter(|shown| shown.note().unwrap().signatures().len() == 2).count(), 2);
 }
