@@ -1,6 +1,6 @@
 //! `bulla verify`: whether a store still is what was written.
 
-use crate::check::{PROOF_BYTES_MAX, read, read_key};
+use crate::check::{read, read_key};
 use crate::exit::{Exit, Failure};
 use crate::operands;
 use crate::output::{json, line, plain_table};
@@ -13,6 +13,9 @@ use clap::{Args, ValueEnum};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+/// The largest file of checkpoints taken: as much as is read of a log's own.
+const HELD_BYTES_MAX: u64 = 16 << 20;
 
 /// Check a store, its journal and its tables, and report everything found
 #[derive(Args)]
@@ -41,7 +44,8 @@ pub(crate) struct Arguments {
     #[arg(long = "key", value_name = "PUB")]
     keys: Vec<String>,
 
-    /// A checkpoint that was kept elsewhere: its log must continue it. More than once for several
+    /// A checkpoint that was kept elsewhere, or a file that `anchor --file` appended several to: their logs must continue
+    /// them. More than once for several
     #[arg(long = "checkpoint", value_name = "FILE")]
     held: Vec<PathBuf>,
 
@@ -50,7 +54,8 @@ pub(crate) struct Arguments {
     #[arg(long = "witness", value_name = "PUB")]
     witnesses: Vec<String>,
 
-    /// A checkpoint that is trusted: what its log has below it is not read. More than once, for several logs
+    /// A checkpoint that is trusted: what its log has below it is not read. More than once, for several logs; of several
+    /// of one log the oldest counts, and the others are compared
     #[arg(long = "since", value_name = "FILE")]
     since: Vec<PathBuf>,
 
@@ -114,13 +119,24 @@ fn keys(option: &str, given: &[String]) -> Result<Vec<VerifierKey>, Failure> {
     given.iter().map(|key| read_key(option, key)).collect()
 }
 
+/// What is in the files: each a checkpoint, or entries as an anchor appends them. Evidence that is not whole is refused, as
+/// nobody knows what the rest said.
 fn checkpoints(option: &str, files: &[PathBuf]) -> Result<Vec<ShownCheckpoint>, Failure> {
-    let checkpoint = |file: &PathBuf| {
-        let bytes = read(file, PROOF_BYTES_MAX)?;
-        ShownCheckpoint::parse(&bytes)
-            .map_err(|error| Failure::in_field(&format!("{option} {}", file.display()), &error))
-    };
-    files.iter().map(checkpoint).collect()
+    let mut checkpoints = Vec::new();
+    for file in files {
+        let name = format!("{option} {}", file.display());
+        let bad = |what: &str| Failure::new(Exit::Input, format!("{name}: {what}"));
+        let bytes = read(file, HELD_BYTES_MAX)?;
+        if bytes.len() as u64 > HELD_BYTES_MAX {
+            return Err(bad(&format!("it has more than {HELD_BYTES_MAX} bytes: give the newest entries of it")));
+        }
+        let held = bulla::read_checkpoints(&bytes).map_err(|error| Failure::in_field(&name, &error))?;
+        if let Some((offset, what)) = held.problems.first() {
+            return Err(bad(&format!("at offset {offset}: {what}")));
+        }
+        checkpoints.extend(held.checkpoints);
+    }
+    Ok(checkpoints)
 }
 
 /// Verifies with a progress bar.

@@ -4,8 +4,8 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use support::{Ran, bulla};
+use std::path::PathBuf;
+use support::{Ran, bulla, copy};
 use tempfile::TempDir;
 
 /// A store with a key, a table `t`, and what somebody keeps elsewhere.
@@ -48,19 +48,6 @@ impl Kept {
 
     fn verify(&self, more: &[&str]) -> Ran {
         bulla(&[&["verify", &self.store()], more].concat())
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
     }
 }
 
