@@ -37,7 +37,7 @@ mod timestamp;
 mod witness;
 
 use crate::error::Error;
-use bulla_chain::{ConsistencyProof, NoteSignature, Refusal, ShownCheckpoint, TreeHead};
+use bulla_chain::{ConsistencyProof, NoteSignature, ShownCheckpoint, TreeHead};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -159,9 +159,9 @@ pub enum AnchorError {
     /// It gave something that is no receipt for this checkpoint.
     #[error("the receipt is worth nothing: {what}")]
     BadReceipt { what: String },
-    /// The checkpoint does not continue what the sink has: one of the two is of another history.
-    #[error("this is another history than the one anchored before: {0}")]
-    Fork(#[source] Refusal),
+    /// The sink says that the checkpoint does not continue what it has: one of the two is of another history.
+    #[error("this is another history than the one anchored before: {what}")]
+    Fork { what: String },
     /// The log's newest checkpoint is older than what the sink took, or another one of that size: somebody put back or
     /// rewrote the store, or its `checkpoints`.
     #[error("the newest checkpoint is {noted}, and {taken} was anchored before")]
@@ -175,7 +175,7 @@ impl AnchorError {
     /// Whether trying again helps nothing before a person has looked.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Fork(_) | Self::Behind { .. })
+        matches!(self, Self::Refused { .. } | Self::Fork { .. } | Self::Behind { .. })
     }
 
     /// Whether nothing went wrong, and somebody has not answered yet.

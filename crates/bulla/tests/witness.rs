@@ -84,8 +84,13 @@ fn a_witness_that_saw_another_history_refuses() {
     let mut rewritten = log(&[]);
     rewritten.noted.push(signed(&shown_with(ORIGIN, 12, [66; 32])));
     let lag = ask(&Host::memory(), &mut rewritten, &url);
-    expect_error(&lag, "another history");
+    expect_error(&lag, "another history than the one anchored before: status 422");
     assert_eq!((lag.confirmed, rewritten.noted.len()), (None, 1));
+
+    // Of the same size, which C2SP answers with that size.
+    let url = serve(|_| (409, "text/x.tlog.size", "9\n".to_owned()));
+    let lag = ask(&Host::memory(), &mut log(&[9]), &url);
+    expect_error(&lag, "another history than the one anchored before: the witness has another head with 9 records");
 }
 
 /// W1, and limits: whatever a witness says that is no cosignature of ours, nothing counts as taken and nothing is noted.
@@ -114,7 +119,7 @@ fn a_hostile_witness_gets_nothing_noted() {
         ((409, "text/plain", "3\n".to_owned()), "status 409"),
         ((403, "", "go\u{1b}[2J away".to_owned()), "refused: status 403 go [2J away"),
         ((404, "", String::new()), "refused: status 404"),
-        ((422, "", String::new()), "refused: status 422"),
+        ((422, "", String::new()), "another history than the one anchored before: status 422"),
         ((500, "", "oops".to_owned()), "status 500 oops"),
     ];
     for ((status, media_type, body), expected) in table {
@@ -146,6 +151,18 @@ fn a_witness_that_does_not_answer_costs_no_more_than_its_time() {
     expect_error(&ask(&Host::memory(), &mut log(&[4]), &format!("http://{closed}")), "cannot be reached");
 }
 
+/// Takes the request about this size to a witness, and brings back what that answers.
+fn carry(host: &Host, size: u64, witness: impl FnOnce(&[u8]) -> Answer) -> Answer {
+    let base = format!("/usb/shop+logins+07070707-{size}");
+    let asked = host.fs.open(Path::new(&format!("{base}.add-checkpoint")), OpenMode::Read).unwrap();
+    let mut body = vec![0; usize::try_from(asked.len().unwrap()).unwrap()];
+    bulla::vfs::read_exact_at(&*asked, &mut body, 0).unwrap();
+    let answer = witness(&body);
+    let file = host.fs.open(Path::new(&format!("{base}.cosignature")), OpenMode::Create).unwrap();
+    write_all_at(&*file, answer.2.as_bytes(), 0).unwrap();
+    answer
+}
+
 /// Carried by hand: the request is what a witness takes, the answer is verified, and the newer checkpoint is asked about
 /// afterwards.
 #[test]
@@ -159,16 +176,53 @@ fn a_witness_is_asked_through_a_folder() {
 
     let mut witness = Witness::of(log_key().verifier());
     for size in [5, 9] {
-        let base = format!("/usb/shop+logins+07070707-{size}");
-        let asked = host.fs.open(Path::new(&format!("{base}.add-checkpoint")), OpenMode::Read).unwrap();
-        let mut body = vec![0; usize::try_from(asked.len().unwrap()).unwrap()];
-        bulla::vfs::read_exact_at(&*asked, &mut body, 0).unwrap();
-        let (200, _, answer) = witness.answer(&body) else { panic!("refused") };
-        let file = host.fs.open(Path::new(&format!("{base}.cosignature")), OpenMode::Create).unwrap();
-        write_all_at(&*file, answer.as_bytes(), 0).unwrap();
+        let (200, _, answer) = carry(&host, size, |body| witness.answer(body)) else { panic!("refused") };
+        assert!(answer.starts_with('\u{2014}'), "{answer}");
         let lag = run(&host, &mut log, sink());
         assert_eq!(lag.confirmed, Some(size), "{lag:?}");
     }
     assert_eq!(log.noted_head(), witness.last.get(ORIGIN).copied());
     assert_eq!(log.noted.iter().filter(|shown| shown.note().unwrap().signatures().len() == 2).count(), 2);
+}
+
+/// W2, by hand: what the witness says it has is answered with a proof from there, about the newest checkpoint; and a fork is
+/// one.
+#[test]
+fn a_size_brought_back_is_answered_with_a_proof_from_there() {
+    let mut witness = Witness::of(log_key().verifier());
+    let known = shown_to(&mut witness, 4);
+    assert_eq!(known, Some(4));
+    let host = Host::memory();
+    let mut ours = log(&[7]);
+    let sink = || WitnessFolderSink::new(&host, "usb", "/usb", witness_key().cosigner());
+    expect_error(&run(&host, &mut ours, sink()), "waiting for /usb/shop+logins+07070707-7.cosignature");
+    assert_eq!(carry(&host, 7, |body| witness.answer(body)).0, 409);
+    ours.noted.push(signed(&shown(ORIGIN, 9)));
+    expect_error(&run(&host, &mut ours, sink()), "waiting for /usb/shop+logins+07070707-9.cosignature");
+    assert_eq!(ours.proofs, [(4, 9)]);
+    let mut names: Vec<_> = host.fs.list(Path::new("/usb")).unwrap().into_iter().map(|entry| entry.name).collect();
+    names.sort();
+    assert_eq!(names, ["shop+logins+07070707-9.add-checkpoint"]);
+    assert_eq!(carry(&host, 9, |body| witness.answer(body)).0, 200);
+    assert_eq!(run(&host, &mut ours, sink()).confirmed, Some(9));
+
+    ours.noted.push(signed(&shown(ORIGIN, 12)));
+    expect_error(&run(&host, &mut ours, sink()), "waiting for /usb/shop+logins+07070707-12.cosignature");
+    carry(&host, 12, |_| (409, "", "13\n".to_owned()));
+    expect_error(&run(&host, &mut ours, sink()), "refused: the witness has 13 records of this log, which has 12");
+    host.fs.remove_file(Path::new("/usb/shop+logins+07070707-12.cosignature")).unwrap();
+    for expected in ["waiting for", "another history than the one anchored before: the witness has another head"] {
+        carry(&host, 12, |_| (409, "", "12\n".to_owned()));
+        expect_error(&run(&host, &mut ours, sink()), expected);
+    }
+}
+
+/// A witness that has seen so much of the log; what it has then.
+fn shown_to(witness: &mut Witness, size: u64) -> Option<u64> {
+    let host = Host::memory();
+    let mut log = log(&[size]);
+    let sink = || WitnessFolderSink::new(&host, "usb", "/usb", witness_key().cosigner());
+    expect_error(&run(&host, &mut log, sink()), "waiting");
+    carry(&host, size, |body| witness.answer(body));
+    run(&host, &mut log, sink()).confirmed
 }

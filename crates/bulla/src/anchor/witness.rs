@@ -12,13 +12,18 @@ use super::{AnchorError, AnchorSink, Anchored, Receipt, Taken, folder};
 use bulla_chain::{AddCheckpoint, Note, NoteSignature, ShownCheckpoint, VerifierKey};
 use bulla_vfs::{Host, exchange};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a witness may take to answer unless [`time_max`](WitnessSink::time_max) says otherwise.
 pub const WITNESS_TIME_MAX: Duration = Duration::from_secs(30);
 /// The longest answer taken, in bytes: some signature lines.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// The longest request read back, in bytes: 63 hashes, a line each, and a note.
+const REQUEST_BYTES_MAX: usize = bulla_chain::NOTE_BYTES_MAX + (8 << 10);
+/// What a request and its answer end with in a folder.
+const ASKED: &str = "add-checkpoint";
+const ANSWERED: &str = "cosignature";
 /// How much of an answer that refuses is kept, in bytes.
 const REASON_BYTES_MAX: usize = 200;
 /// The type of the answer that says how much of the log the witness has.
@@ -71,13 +76,11 @@ impl AnchorSink for WitnessSink {
         let mut response = self.ask(&url, &request(anchored, old)?)?;
         // W2.
         if let Some(has) = conflict(&response) {
-            if has > shown.head().size {
-                return Err(refused(&format!(
-                    "the witness has {has} records of this log, which has {}",
-                    shown.head().size
-                )));
-            }
+            not_more(has, &shown)?;
             response = self.ask(&url, &request(anchored, has)?)?;
+            if conflict(&response) == Some(shown.head().size) {
+                return Err(other_root(&shown));
+            }
         }
         let said = || {
             let text =
@@ -89,7 +92,7 @@ impl AnchorSink for WitnessSink {
                 let cosignatures = cosignatures(&response.body, note, &self.key)?;
                 Ok(Taken { shown, receipt: Receipt::Cosigned(cosignatures) })
             }
-            422 => Err(refused(&format!("{}: the witness saw another history of this log", said()))),
+            422 => Err(AnchorError::Fork { what: said() }),
             400 | 403 | 404 => Err(refused(&said())),
             _ => Err(AnchorError::Failed { what: said() }),
         }
@@ -98,31 +101,54 @@ impl AnchorSink for WitnessSink {
 
 /// A witness reached through a folder, by somebody who carries files. In it, for each checkpoint, named
 /// `<origin with + for />-<size>`: `.add-checkpoint`, the body of the request, and, once it is brought back,
-/// `.cosignature`, the body of the answer.
+/// `.cosignature`, the body of the answer: cosignatures, or, from a witness that has another size of the log than the
+/// request says, that size. The latter is taken away, and a request with the proof from there lies in the folder then.
 ///
-/// Until it is there the checkpoint counts as due. Of one log, one request waits at a time; a witness that has another
-/// size than the request says is asked anew once the request is removed and [`old_size`](Self::old_size) is set.
+/// Until cosignatures are there the checkpoint counts as due. Of one log, one request waits at a time.
 #[derive(Debug)]
 pub struct WitnessFolderSink {
     name: String,
     host: Host,
     dir: PathBuf,
     key: VerifierKey,
-    old_size: Option<u64>,
 }
 
 impl WitnessFolderSink {
     /// A sink of this name whose requests and answers are in `dir`.
     #[must_use]
     pub fn new(host: &Host, name: &str, dir: impl Into<PathBuf>, key: VerifierKey) -> Self {
-        Self { name: name.to_owned(), host: host.clone(), dir: dir.into(), key, old_size: None }
+        Self { name: name.to_owned(), host: host.clone(), dir: dir.into(), key }
     }
 
-    /// How much of the log the witness has, if it is not what this sink knows.
-    #[must_use]
-    pub fn old_size(mut self, size: u64) -> Self {
-        self.old_size = Some(size);
-        self
+    /// Asks about the newest checkpoint, with the proof from `old_size`; the answer is waited for.
+    fn ask(&self, anchored: &mut Anchored<'_>, old_size: u64) -> Result<AnchorError, AnchorError> {
+        let base = folder::base_name(anchored.shown());
+        let request = request(anchored, old_size)?.to_string();
+        folder::write(&self.host, &self.dir, &format!("{base}.{ASKED}"), request.as_bytes())?;
+        Ok(AnchorError::Waiting { path: self.dir.join(format!("{base}.{ANSWERED}")) })
+    }
+
+    /// W2. The answer to the request in `asked`, about `shown`, is the size that the witness has. A crash at any step
+    /// leaves a request to which the witness says the same again.
+    fn ask_from(
+        &self,
+        anchored: &mut Anchored<'_>,
+        shown: &ShownCheckpoint,
+        asked: &Path,
+        has: u64,
+    ) -> Result<AnchorError, AnchorError> {
+        not_more(has, anchored.shown())?;
+        let request = folder::read(&self.host, asked, REQUEST_BYTES_MAX)?.unwrap_or_default();
+        if has == shown.head().size && AddCheckpoint::parse(&request).is_ok_and(|request| request.old_size == has) {
+            return Err(other_root(shown));
+        }
+        let answer = asked.with_extension(ANSWERED);
+        self.host.fs.remove_file(&answer).map_err(super::io("remove", &answer))?;
+        let waiting = self.ask(anchored, has)?;
+        if shown.head().size != anchored.shown().head().size {
+            self.host.fs.remove_file(asked).map_err(super::io("remove", asked))?;
+        }
+        Ok(waiting)
     }
 }
 
@@ -132,23 +158,22 @@ impl AnchorSink for WitnessFolderSink {
     }
 
     fn deliver(&mut self, anchored: &mut Anchored<'_>) -> Result<Taken, AnchorError> {
-        const ASKED: &str = "add-checkpoint";
         let Some((shown, asked)) = folder::pending(&self.host, &self.dir, ASKED, anchored)? else {
-            let base = folder::base_name(anchored.shown());
             if anchored.shown().note().is_none() {
                 return Err(AnchorError::Refused {
                     what: "a witness takes no checkpoint that nobody signed".to_owned(),
                 });
             }
-            let old = self.old_size.or(anchored.confirmed().map(|head| head.size)).unwrap_or_default();
-            let request = request(anchored, old)?.to_string();
-            folder::write(&self.host, &self.dir, &format!("{base}.{ASKED}"), request.as_bytes())?;
-            return Err(AnchorError::Waiting { path: self.dir.join(format!("{base}.cosignature")) });
+            let old = anchored.confirmed().map_or(0, |head| head.size);
+            return Err(self.ask(anchored, old)?);
         };
-        let answer = asked.with_extension("cosignature");
+        let answer = asked.with_extension(ANSWERED);
         let Some(bytes) = folder::read(&self.host, &answer, ANSWER_BYTES_MAX)? else {
             return Err(AnchorError::Waiting { path: answer });
         };
+        if let Some(has) = size(&bytes) {
+            return Err(self.ask_from(anchored, &shown, &asked, has)?);
+        }
         let unsigned = || AnchorError::BadReceipt { what: "the checkpoint asked about is not signed".to_owned() };
         let cosignatures = cosignatures(&bytes, shown.note().ok_or_else(unsigned)?, &self.key)?;
         Ok(Taken { shown, receipt: Receipt::Cosigned(cosignatures) })
@@ -160,12 +185,30 @@ fn request(anchored: &mut Anchored<'_>, old_size: u64) -> Result<AddCheckpoint, 
     Ok(AddCheckpoint { old_size, proof, checkpoint: anchored.shown().clone() })
 }
 
+/// W2. That the witness has no more of the log than there is.
+fn not_more(has: u64, shown: &ShownCheckpoint) -> Result<(), AnchorError> {
+    match shown.head().size {
+        size if has > size => {
+            let what = format!("the witness has {has} records of this log, which has {size}");
+            Err(AnchorError::Refused { what })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// W2. A witness says so with its size, where that is the size in the question and the checkpoint's.
+fn other_root(shown: &ShownCheckpoint) -> AnchorError {
+    AnchorError::Fork { what: format!("the witness has another head with {} records", shown.head().size) }
+}
+
 /// The size the witness has, if it says that ours is not it.
 fn conflict(response: &Response) -> Option<u64> {
-    if response.status != 409 || response.media_type != SIZE_TYPE {
-        return None;
-    }
-    let text = str::from_utf8(&response.body).ok()?.strip_suffix('\n')?;
+    if response.status == 409 && response.media_type == SIZE_TYPE { size(&response.body) } else { None }
+}
+
+/// The body of such an answer: a number in decimal and a newline.
+fn size(body: &[u8]) -> Option<u64> {
+    let text = str::from_utf8(body).ok()?.strip_suffix('\n')?;
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
 }
