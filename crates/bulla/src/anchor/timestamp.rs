@@ -3,14 +3,17 @@
 //!
 //! # Invariants
 //!
-//! - T1. A reply is taken only if it grants and its token is over SHA-256 of our checkpoint. Whose signature it bears, and
-//!   whether it is good, is not checked here: `openssl ts -verify` does.
+//! - T1. A reply is taken only if it grants, its token is over SHA-256 of our checkpoint, and has the nonce of the request,
+//!   so that it was made after that and for it. Whose signature it bears, and whether it is good, is not checked here:
+//!   `openssl ts -verify` does.
 
 use super::{AnchorError, AnchorSink, Anchored, Receipt, Taken, folder};
 use bulla_vfs::Host;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 
+/// The longest request read back, in bytes; ours have fewer.
+const REQUEST_BYTES_MAX: usize = 1 << 10;
 /// The longest reply taken, in bytes: a token with its certificates has some thousand.
 const REPLY_BYTES_MAX: usize = 1 << 20;
 
@@ -72,7 +75,9 @@ impl AnchorSink for TimestampSink {
         });
         let bad = |what: &str| AnchorError::BadReceipt { what: format!("{}: {what}", reply.display()) };
         let note = note.ok_or_else(|| bad("the checkpoint beside it is another one"))?;
-        check(&bytes, &Sha256::digest(&note).into()).map_err(bad)?;
+        let request = folder::read(&self.host, &asked, REQUEST_BYTES_MAX)?.unwrap_or_default();
+        let nonce = nonce(&request).ok_or_else(|| bad("the request beside it is not ours"))?;
+        check(&bytes, &Sha256::digest(&note).into(), nonce).map_err(bad)?;
         Ok(Taken { shown, receipt: Receipt::Token(bytes) })
     }
 }
@@ -86,6 +91,14 @@ fn request(digest: &[u8; 32], mut nonce: [u8; 8]) -> Vec<u8> {
     der(0x30, &[&der(0x02, &[1])[..], &imprint, &der(0x02, &nonce), &der(0x01, &[0xff])].concat())
 }
 
+/// The nonce in a request as we write them.
+fn nonce(request: &[u8]) -> Option<&[u8]> {
+    let mut request = Der(Der(request).only(0x30)?);
+    request.next(0x02)?;
+    request.next(0x30)?;
+    request.next(0x02)
+}
+
 /// Tag, length, value; of lengths that fit in one byte, as all of a request's do.
 fn der(tag: u8, value: &[u8]) -> Vec<u8> {
     let len = u8::try_from(value.len()).ok().filter(|len| *len < 0x80).expect("BUG: a request has no long values");
@@ -93,23 +106,33 @@ fn der(tag: u8, value: &[u8]) -> Vec<u8> {
 }
 
 /// T1.
-fn check(reply: &[u8], digest: &[u8; 32]) -> Result<(), &'static str> {
+fn check(reply: &[u8], digest: &[u8; 32], nonce: &[u8]) -> Result<(), &'static str> {
     const SHAPE: &str = "it is no reply of a timestamping authority";
     let mut reply = Der(Der(reply).only(0x30).ok_or(SHAPE)?);
     let status = Der(reply.next(0x30).ok_or(SHAPE)?).next(0x02).ok_or(SHAPE)?;
     if !matches!(status, [0 | 1]) {
         return Err("the authority did not grant it");
     }
-    let imprint = imprint(reply).ok_or(SHAPE)?;
-    let [algorithm, hash] = imprint;
-    if algorithm != SHA256_OID || hash != digest {
+    let dated = dated(reply).ok_or(SHAPE)?;
+    if dated.algorithm != SHA256_OID || dated.hash != digest {
         return Err("it dates something else");
+    }
+    if dated.nonce != Some(nonce) {
+        return Err("it answers another request: its nonce is not ours");
     }
     Ok(())
 }
 
-/// The algorithm and the hash in the token, down through `ContentInfo`, `SignedData` and `TSTInfo`.
-fn imprint(mut reply: Der<'_>) -> Option<[&[u8]; 2]> {
+/// What a token says it dates.
+struct Dated<'a> {
+    algorithm: &'a [u8],
+    hash: &'a [u8],
+    /// As the request had it, if it had one.
+    nonce: Option<&'a [u8]>,
+}
+
+/// What is in the token, down through `ContentInfo`, `SignedData` and `TSTInfo`.
+fn dated(mut reply: Der<'_>) -> Option<Dated<'_>> {
     let mut content = Der(reply.only_next(0x30)?);
     if content.next(0x06)? != SIGNED_DATA_OID {
         return None;
@@ -127,7 +150,12 @@ fn imprint(mut reply: Der<'_>) -> Option<[&[u8]; 2]> {
     info.next(0x06)?;
     let mut imprint = Der(info.next(0x30)?);
     let algorithm = Der(imprint.next(0x30)?).next(0x06)?;
-    Some([algorithm, imprint.only_next(0x04)?])
+    let hash = imprint.only_next(0x04)?;
+    // The serial number and the time; then, if they are there, how exact that is and whether tokens are ordered.
+    info.next(0x02)?;
+    info.next(0x18)?;
+    let _ = (info.next(0x30), info.next(0x01));
+    Some(Dated { algorithm, hash, nonce: info.next(0x02) })
 }
 
 /// Bytes as values in DER, one after another.
@@ -188,8 +216,10 @@ signer_cert=tsa.pem\nsigner_key=tsa.key\ness_cert_id_alg=sha256\n";
         let temporary = tempfile::tempdir().unwrap();
         let dir = temporary.path();
         let digest: [u8; 32] = Sha256::digest(b"a checkpoint").into();
-        let nonce = [0xff, 2, 3, 4, 5, 6, 7, 8];
-        std::fs::write(dir.join("r.tsq"), request(&digest, nonce)).unwrap();
+        let asked = request(&digest, [0xff, 2, 3, 4, 5, 6, 7, 8]);
+        let nonce = nonce(&asked).unwrap();
+        assert_eq!(nonce, [0x7f, 2, 3, 4, 5, 6, 7, 8]);
+        std::fs::write(dir.join("r.tsq"), &asked).unwrap();
         let Some(text) = openssl(dir, &["ts", "-query", "-in", "r.tsq", "-text"]) else {
             eprintln!("openssl is not installed here");
             return;
@@ -205,18 +235,51 @@ signer_cert=tsa.pem\nsigner_key=tsa.key\ness_cert_id_alg=sha256\n";
         let reply = ["ts", "-reply", "-config", "tsa.cnf", "-section", "a", "-queryfile", "r.tsq", "-out", "r.tsr"];
         openssl(dir, &reply).unwrap();
         let mut reply = std::fs::read(dir.join("r.tsr")).unwrap();
-        assert_eq!(check(&reply, &digest), Ok(()));
-        assert_eq!(check(&reply, &[0; 32]), Err("it dates something else"));
+        assert_eq!(check(&reply, &digest, nonce), Ok(()));
+        assert_eq!(check(&reply, &[0; 32], nonce), Err("it dates something else"));
+        for other in [&[0x7f, 2, 3, 4, 5, 6, 7, 9][..], &nonce[1..], &[]] {
+            assert_eq!(check(&reply, &digest, other), Err("it answers another request: its nonce is not ours"));
+        }
         std::fs::write(dir.join("note"), "a checkpoint").unwrap();
         let verify = ["ts", "-verify", "-data", "note", "-in", "r.tsr", "-CAfile", "tsa.pem"];
         openssl(dir, &verify).unwrap();
         for len in 0..reply.len() {
-            assert!(check(&reply[..len], &digest).is_err(), "cut at {len}");
+            assert!(check(&reply[..len], &digest, nonce).is_err(), "cut at {len}");
         }
         for bit in 0..reply.len() * 8 {
             reply[bit / 8] ^= 1 << (bit % 8);
-            let _ = check(&reply, &digest);
+            let _ = check(&reply, &digest, nonce);
             reply[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    /// T1, without an authority: tokens of the fewest fields, with and without what RFC 3161 leaves out at will.
+    #[test]
+    fn a_reply_has_the_nonce_that_was_asked_with() {
+        let digest = [7; 32];
+        let asked = request(&digest, [0x41; 8]);
+        let nonce = nonce(&asked).unwrap();
+        let replied = |fields: &[Vec<u8>]| {
+            let long = |tag: u8, value: &[u8]| [&[tag, 0x81, u8::try_from(value.len()).unwrap()], value].concat();
+            let imprint = der(0x30, &[&SHA256_ALGORITHM[..], &der(0x04, &digest)].concat());
+            let said = [der(0x02, &[1]), der(0x06, &[0x2a]), imprint, der(0x02, &[9]), der(0x18, b"20260101000000Z")];
+            let info = long(0x30, &[said.concat(), fields.concat()].concat());
+            let content = [der(0x06, TST_INFO_OID), long(0xa0, &long(0x04, &info))].concat();
+            let signed = [der(0x02, &[3]), der(0x31, &[]), long(0x30, &content)].concat();
+            let token = [der(0x06, SIGNED_DATA_OID), long(0xa0, &long(0x30, &signed))].concat();
+            long(0x30, &[der(0x30, &der(0x02, &[0])), long(0x30, &token)].concat())
+        };
+        let [accuracy, ordering, ours] = [der(0x30, &der(0x02, &[1])), der(0x01, &[0xff]), der(0x02, nonce)];
+        for before in [vec![], vec![accuracy.clone()], vec![ordering.clone()], vec![accuracy, ordering]] {
+            assert_eq!(
+                check(&replied(&[&before[..], std::slice::from_ref(&ours)].concat()), &digest, nonce),
+                Ok(()),
+                "{before:?}"
+            );
+            for other in [vec![], vec![der(0x02, &[0x42; 8])], vec![der(0xa0, &[])]] {
+                let found = check(&replied(&[&before[..], &other].concat()), &digest, nonce);
+                assert_eq!(found, Err("it answers another request: its nonce is not ours"), "{before:?} {other:?}");
+            }
         }
     }
 
