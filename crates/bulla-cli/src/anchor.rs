@@ -58,8 +58,8 @@ struct Sink {
     #[arg(id = "to_file", long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// Run a program, given as one word with its arguments, without a shell: the checkpoint is on its stdin, and exit code
-    /// 0 means taken. Use `sh -c` in a script of your own for more
+    /// Run a program without a shell: CMD is parted at spaces, and quotes mean nothing. The checkpoint is on its stdin, and
+    /// exit code 0 means taken. For more, write a script and give `sh FILE`
     #[arg(long, value_name = "CMD")]
     command: Option<String>,
 
