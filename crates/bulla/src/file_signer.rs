@@ -14,9 +14,9 @@
 //! another machine or medium than the store, or an anchor.
 
 use crate::error::{Error, io};
-use crate::layout::{parent, sync_dir};
+use crate::replace::replace;
 use bulla_chain::{AddCheckpoint, Authority, NoteSignature, NoteSigner, SignError, Signer, TreeHead, VerifierKey};
-use bulla_vfs::{Host, OpenMode, VfsLock, read_exact_at, write_all_at};
+use bulla_vfs::{Host, OpenMode, VfsLock, read_exact_at};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -88,16 +88,7 @@ impl FileSigner {
     /// F1.
     fn remember(&self, heads: &BTreeMap<String, TreeHead>) -> Result<(), Error> {
         let (path, temporary) = (beside(&self.path, ".state"), beside(&self.path, ".state.tmp"));
-        let fs = &self.host.fs;
-        match fs.remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("remove", &temporary)(error)),
-            _ => {}
-        }
-        let file = fs.open(&temporary, OpenMode::Create).map_err(io("create", &temporary))?;
-        write_all_at(&*file, to_text(heads).as_bytes(), 0).map_err(io("write", &temporary))?;
-        file.sync_all().map_err(io("sync", &temporary))?;
-        fs.rename(&temporary, &path).map_err(io("rename", &temporary))?;
-        sync_dir(&self.host, parent(&path))
+        replace(&self.host, &path, &temporary, to_text(heads).as_bytes())
     }
 }
 

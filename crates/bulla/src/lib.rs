@@ -68,6 +68,7 @@ mod open;
 mod options;
 mod reader;
 mod repair;
+mod replace;
 mod report;
 mod reserve;
 mod store;

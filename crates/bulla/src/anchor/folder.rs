@@ -1,9 +1,10 @@
 //! A folder that carries questions out and answers in: each is a file named after log and size.
 
 use super::{AnchorError, Anchored, io};
-use crate::layout::{create_dirs, sync_dir};
+use crate::layout::create_dirs;
+use crate::replace::replace;
 use bulla_chain::ShownCheckpoint;
-use bulla_vfs::{Host, OpenMode, read_exact_at, write_all_at};
+use bulla_vfs::{Host, OpenMode, read_exact_at};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -39,16 +40,7 @@ pub(super) fn read(host: &Host, path: &Path, bytes_max: usize) -> Result<Option<
 pub(super) fn write(host: &Host, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), AnchorError> {
     let store = |error| AnchorError::Store(Box::new(error));
     create_dirs(host, dir).map_err(store)?;
-    let (unfinished, path) = (dir.join(format!("{name}.tmp")), dir.join(name));
-    match host.fs.remove_file(&unfinished) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("remove", &unfinished)(error)),
-        _ => {}
-    }
-    let file = host.fs.open(&unfinished, OpenMode::Create).map_err(io("create", &unfinished))?;
-    write_all_at(&*file, bytes, 0).map_err(io("write", &unfinished))?;
-    file.sync_all().map_err(io("sync", &unfinished))?;
-    host.fs.rename(&unfinished, &path).map_err(io("rename", &unfinished))?;
-    sync_dir(host, dir).map_err(store)
+    replace(host, &dir.join(name), &dir.join(format!("{name}.tmp")), bytes).map_err(store)
 }
 
 /// The oldest checkpoint of this log for which a question lies in the folder and no answer was taken; `None` when the

@@ -1,9 +1,10 @@
 //! What is due to whom, one delivery at a time, and how far each sink is behind.
 
-use super::state::{Failed, LogState, SinkState, replace};
+use super::state::{Failed, LogState, SinkState};
 use super::{AnchorError, AnchorSink, Anchored, Receipt, Taken};
 use crate::error::Error;
 use crate::layout::{NameOf, check_name};
+use crate::replace::replace;
 use bulla_chain::{ConsistencyProof, NoteError, ShownCheckpoint, TreeHead};
 use bulla_vfs::Host;
 use std::collections::BTreeMap;
@@ -323,7 +324,7 @@ fn keep_receipt(
         Receipt::Token(bytes) => {
             let name = format!("{}.tsr", super::folder::base_name(taken));
             crate::layout::create_dirs(host, dir)
-                .and_then(|()| replace(host, dir, "receipt.tmp", &name, &bytes))
+                .and_then(|()| replace(host, &dir.join(&name), &dir.join("receipt.tmp"), &bytes))
                 .map_err(store_failed)
         }
     }

@@ -9,9 +9,10 @@
 
 use super::entries;
 use crate::error::{Error, io};
-use crate::layout::{create_dirs, sync_dir};
+use crate::layout::create_dirs;
+use crate::replace::replace;
 use bulla_chain::{Digest, TreeHead};
-use bulla_vfs::{Host, OpenMode, read_exact_at, write_all_at};
+use bulla_vfs::{Host, OpenMode, read_exact_at};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -89,7 +90,7 @@ impl SinkState {
     /// S1.
     pub(crate) fn write(&self, host: &Host, dir: &Path) -> Result<(), Error> {
         create_dirs(host, dir)?;
-        replace(host, dir, UNFINISHED, STATE, self.text().as_bytes())
+        replace(host, &dir.join(STATE), &dir.join(UNFINISHED), self.text().as_bytes())
     }
 
     fn text(&self) -> String {
@@ -132,20 +133,6 @@ impl SinkState {
         }
         Some(state)
     }
-}
-
-/// Puts `bytes` into the file `name`, whole or not at all, and durable when this returns.
-pub(super) fn replace(host: &Host, dir: &Path, unfinished: &str, name: &str, bytes: &[u8]) -> Result<(), Error> {
-    let (unfinished, path) = (dir.join(unfinished), dir.join(name));
-    match host.fs.remove_file(&unfinished) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("remove", &unfinished)(error)),
-        _ => {}
-    }
-    let file = host.fs.open(&unfinished, OpenMode::Create).map_err(io("create", &unfinished))?;
-    write_all_at(&*file, bytes, 0).map_err(io("write", &unfinished))?;
-    file.sync_all().map_err(io("sync", &unfinished))?;
-    host.fs.rename(&unfinished, &path).map_err(io("rename", &unfinished))?;
-    sync_dir(host, dir)
 }
 
 #[cfg(test)]
