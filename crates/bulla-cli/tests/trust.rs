@@ -87,6 +87,42 @@ fn a_store_put_back_is_told_by_what_was_kept() {
     assert_eq!(report["verdict"], "missing");
 }
 
+/// `anchor --file` writes a file of entries, and `verify --checkpoint` read it as one checkpoint: without a key it took the
+/// oldest for all there was, with the others as further lines of it, so that a store put back to that state was anchored
+/// to its head and exit code 0; and with a key nothing of the file was taken at all.
+#[test]
+fn all_of_an_anchor_file_is_held_against_the_store() {
+    let kept = Kept::new();
+    let unsigned = kept.file("unsigned");
+    bulla(&["init", &unsigned]).expect(0);
+    for store in [kept.store(), unsigned] {
+        let anchor = format!("{store}.anchor");
+        let older = format!("{store}.older");
+        let add = |lines: &str| {
+            fs::write(kept.path("lines"), lines).unwrap();
+            bulla(&["ingest", &store, "--table", "t", "--format", "text", &kept.file("lines")]).expect(0);
+            bulla(&["anchor", &store, "t", "--file", &anchor]).expect(0);
+        };
+        add("three\n");
+        copy(Path::new(&store), Path::new(&older));
+        add("four\n");
+        for (dir, option, exit) in
+            [(&store, "--checkpoint", 0), (&store, "--since", 0), (&older, "--checkpoint", 1), (&older, "--since", 1)]
+        {
+            let ran = bulla(&["verify", dir, "t", option, &anchor, "--json"]).expect(exit);
+            assert_eq!(ran.json()["verdict"], if exit == 0 { "intact" } else { "missing" }, "{dir} {option}");
+            assert_eq!(ran.err, "", "{dir} {option}");
+        }
+        // Nobody knows what the part said that cannot be read any more.
+        let mut bytes = fs::read(&anchor).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] = b'x';
+        fs::write(&anchor, bytes).unwrap();
+        let ran = bulla(&["verify", &store, "--checkpoint", &anchor]).expect(8);
+        assert!(ran.err.contains("no whole checkpoint"), "{}", ran.err);
+    }
+}
+
 #[test]
 fn what_is_no_key_or_checkpoint_is_bad_input() {
     let kept = Kept::new();

@@ -28,7 +28,9 @@ fn held(host: &Host) -> Vec<ShownCheckpoint> {
     let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
     bulla::vfs::read_exact_at(&*file, &mut bytes, 0).unwrap();
     let held = read_checkpoints(&bytes).unwrap();
-    assert_eq!(held.problems, []);
+    // A crash leaves something behind the last whole one at most.
+    let is_left = |(_, what): &(u64, String)| what.ends_with("no whole checkpoint");
+    assert!(held.problems.len() <= 1 && held.problems.iter().all(is_left), "{:?}", held.problems);
     held.checkpoints
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use bulla::chain::{Checkpoint, Digest, SignError};
+use bulla::chain::{Checkpoint, Digest};
 use bulla::vfs::{SeededRandom, Vfs};
 use bulla::{Error, Host, ManualClock, MemVfs, Options, Raw, ShownCheckpoint, Store, Table, TableOptions, TreeHead};
 use bulla::{VerifyOptions, verify};
@@ -341,6 +341,7 @@ mod signed {
     use super::*;
     use bulla::FileSigner;
     use bulla::chain::NoteSigner;
+    use bulla::chain::SignError;
 
     const KEY: &str = "/keys/shop.key";
 

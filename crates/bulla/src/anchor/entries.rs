@@ -17,7 +17,8 @@ const CHECKSUM_LINE_BYTES: usize = MARK.len() + 8 + 1;
 pub struct HeldCheckpoints {
     /// The whole ones, in the order of the file.
     pub checkpoints: Vec<ShownCheckpoint>,
-    /// Offsets of entries that are none, before others that are, and why.
+    /// Offsets of what is no entry, before or behind others that are, and why. Behind the last it may be what a crash left
+    /// of one, or the newest, damaged.
     pub problems: Vec<(u64, String)>,
 }
 
@@ -38,11 +39,15 @@ pub struct HeldCheckpoints {
 /// # Ok::<(), bulla::chain::ProofTextError>(())
 /// ```
 pub fn read_checkpoints(bytes: &[u8]) -> Result<HeldCheckpoints, ProofTextError> {
-    let notes = checkpoints::parse(bytes, 0);
+    let mut notes = checkpoints::parse(bytes, 0);
     // An unsigned entry would also parse as one checkpoint with a further line, so entries come first.
     if notes.entries.is_empty() {
         let checkpoints = vec![ShownCheckpoint::parse(bytes)?];
         return Ok(HeldCheckpoints { checkpoints, problems: Vec::new() });
+    }
+    let rest = (bytes.len() as u64).saturating_sub(notes.cut_at);
+    if rest > 0 {
+        notes.problems.push((notes.cut_at, format!("{rest} bytes are no whole checkpoint")));
     }
     let checkpoints = notes.entries.into_iter().map(|noted| noted.shown).collect();
     Ok(HeldCheckpoints { checkpoints, problems: notes.problems })
@@ -77,7 +82,10 @@ mod tests {
         assert_eq!(read_checkpoints(one.as_bytes()).unwrap().checkpoints, [shown(4)]);
         let entry = |size| checkpoints::encode(&shown(size)).unwrap();
         let many = [entry(4), entry(5), b"a/b".to_vec()].concat();
-        assert_eq!(read_checkpoints(&many).unwrap().checkpoints, [shown(4), shown(5)]);
+        let held = read_checkpoints(&many).unwrap();
+        assert_eq!(held.checkpoints, [shown(4), shown(5)]);
+        let end = (many.len() - 3) as u64;
+        assert_eq!(held.problems, [(end, "3 bytes are no whole checkpoint".to_owned())]);
         for garbage in [&b""[..], b"\n", b"crc32 00000000\n", b"\xff\xff", b"a\nb\nc\n"] {
             assert!(read_checkpoints(garbage).is_err(), "{garbage:?}");
         }
