@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use support::{Ran, bulla, copy};
 use tempfile::TempDir;
 

@@ -9,6 +9,8 @@
 //! - M3. In a store with a key nothing is noted that the key did not sign.
 //! - M4. What nobody asked for waits for no lock, and its failure is nobody's but the checkpoint's: it is kept, told and
 //!   tried again.
+//! - M5. A head beside the one that the journal has of the log at that size is neither signed nor noted, nor is it said in
+//!   the journal, whose rows never contradict each other.
 //!
 //! # Not here
 //!
@@ -111,6 +113,7 @@ impl Inner {
         }
         with_reserve(host, layout, || log.sync())?;
         let head = log.head()?;
+        check_seen(state, log, origin, head)?;
         if let Some(shown) = self.noted(state, log, origin, head)? {
             return Ok(Prepared { shown, is_noted: true });
         }
@@ -190,6 +193,17 @@ impl Inner {
             result = result.and(self.checkpoint_journal(state).map(drop));
         }
         result
+    }
+}
+
+/// M5.
+fn check_seen(state: &State, log: &Log, origin: &str, head: TreeHead) -> Result<(), Error> {
+    let table = state.journal.state.tables.values().find(|table| table.log == log.id());
+    match table.and_then(|table| table.head) {
+        Some(seen) if seen.size == head.size && seen != head => {
+            Err(Error::HeldFork { origin: origin.to_owned(), held: Box::new(seen), found: head.root })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -425,6 +425,45 @@ mod signed {
         assert!(error.is_tampered(), "{error:?}");
     }
 
+    /// Somebody exchanged a closed log's records for others, of the same number and with sound checksums. The next
+    /// checkpoint wrote its row into the journal, where the head of the old records was, and only then found that the two
+    /// contradict each other: the program panicked, and the store could not be opened any more. Where a checkpoint had been
+    /// noted before, a second one beside it was signed.
+    #[test]
+    fn other_records_below_the_head_in_the_journal_are_refused_before_anything_is_written() {
+        for is_checkpointed in [false, true] {
+            let (_, keys) = key(7);
+            let disks = [&b"one"[..], b"two"].map(|row| {
+                let setting = on(MemVfs::new());
+                setting.options().signer(signer(&key(7).1)).open(STORE).unwrap().close().unwrap();
+                let store = setting.store();
+                rows(&store).append(&row.to_vec()).unwrap();
+                // Nobody signs, so that the journal gets a head alone.
+                assert!(matches!(store.close(), Err(Error::KeyNeeded { .. })));
+                setting
+            });
+            let [setting, other] = disks;
+            if is_checkpointed {
+                let store = setting.options().signer(signer(&key(7).1)).open(STORE).unwrap();
+                drop(rows(&store));
+                store.close().unwrap();
+            }
+            let segment = setting.table_dir("rows").join("00000000000000000000.seg");
+            let forged = other.disk.read_file(&other.table_dir("rows").join("00000000000000000000.seg")).unwrap();
+            assert_eq!(setting.disk.read_file(&segment).unwrap().len(), forged.len());
+            setting.disk.write_file(&segment, &forged).unwrap();
+            let noted = setting.noted(&setting.table_dir("rows"));
+
+            let store = setting.options().signer(signer(&keys)).open(STORE).unwrap();
+            drop(rows(&store));
+            let error = store.checkpoint("rows").unwrap_err();
+            assert!(matches!(&error, Error::HeldFork { held, .. } if held.size == 2), "{error:?}");
+            assert!(store.close().unwrap_err().is_tampered());
+            assert_eq!(setting.noted(&setting.table_dir("rows")), noted);
+            setting.store().close().unwrap_err();
+        }
+    }
+
     #[test]
     fn the_memory_of_a_signer_survives_a_crash_and_damage_to_it_is_an_error() {
         let (disk, host) = key(7);
