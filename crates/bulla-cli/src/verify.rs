@@ -3,7 +3,7 @@
 use crate::check::{read, read_key};
 use crate::exit::{Exit, Failure};
 use crate::operands;
-use crate::output::{json, line, plain_table};
+use crate::output::{json, line, note, plain_table};
 use crate::progress::Progress;
 use crate::text::{count_gaps, escape};
 use crate::times;
@@ -133,6 +133,9 @@ fn checkpoints(option: &str, files: &[PathBuf]) -> Result<Vec<ShownCheckpoint>, 
         let held = bulla::read_checkpoints(&bytes).map_err(|error| Failure::in_field(&name, &error))?;
         if let Some((offset, what)) = held.problems.first() {
             return Err(bad(&format!("at offset {offset}: {what}")));
+        }
+        if let Some(offset) = held.torn_at {
+            note(&format!("bulla: {name}: at offset {offset}: no whole checkpoint follows the last one"));
         }
         checkpoints.extend(held.checkpoints);
     }

@@ -17,9 +17,10 @@ const CHECKSUM_LINE_BYTES: usize = MARK.len() + 8 + 1;
 pub struct HeldCheckpoints {
     /// The whole ones, in the order of the file.
     pub checkpoints: Vec<ShownCheckpoint>,
-    /// Offsets of what is no entry, before or behind others that are, and why. Behind the last it may be what a crash left
-    /// of one, or the newest, damaged.
+    /// Offsets of what is no entry and lies before one, and why.
     pub problems: Vec<(u64, String)>,
+    /// Where less than an entry follows the last one: what a crash left of one, or the newest, damaged.
+    pub torn_at: Option<u64>,
 }
 
 /// Reads what was kept elsewhere: one checkpoint, as `bulla checkpoint` prints it or a witness gives it back, or a file
@@ -39,18 +40,15 @@ pub struct HeldCheckpoints {
 /// # Ok::<(), bulla::chain::ProofTextError>(())
 /// ```
 pub fn read_checkpoints(bytes: &[u8]) -> Result<HeldCheckpoints, ProofTextError> {
-    let mut notes = checkpoints::parse(bytes, 0);
+    let notes = checkpoints::parse(bytes, 0);
     // An unsigned entry would also parse as one checkpoint with a further line, so entries come first.
     if notes.entries.is_empty() {
         let checkpoints = vec![ShownCheckpoint::parse(bytes)?];
-        return Ok(HeldCheckpoints { checkpoints, problems: Vec::new() });
+        return Ok(HeldCheckpoints { checkpoints, problems: Vec::new(), torn_at: None });
     }
-    let rest = (bytes.len() as u64).saturating_sub(notes.cut_at);
-    if rest > 0 {
-        notes.problems.push((notes.cut_at, format!("{rest} bytes are no whole checkpoint")));
-    }
+    let torn_at = (notes.cut_at < bytes.len() as u64).then_some(notes.cut_at);
     let checkpoints = notes.entries.into_iter().map(|noted| noted.shown).collect();
-    Ok(HeldCheckpoints { checkpoints, problems: notes.problems })
+    Ok(HeldCheckpoints { checkpoints, problems: notes.problems, torn_at })
 }
 
 /// A text of whole lines with the line that says its checksum.
@@ -85,7 +83,7 @@ mod tests {
         let held = read_checkpoints(&many).unwrap();
         assert_eq!(held.checkpoints, [shown(4), shown(5)]);
         let end = (many.len() - 3) as u64;
-        assert_eq!(held.problems, [(end, "3 bytes are no whole checkpoint".to_owned())]);
+        assert_eq!((held.problems, held.torn_at), (Vec::new(), Some(end)));
         for garbage in [&b""[..], b"\n", b"crc32 00000000\n", b"\xff\xff", b"a\nb\nc\n"] {
             assert!(read_checkpoints(garbage).is_err(), "{garbage:?}");
         }
