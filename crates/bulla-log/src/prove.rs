@@ -7,7 +7,7 @@
 //!
 //! - P1. Nothing is proven above the durable end (law L11).
 //! - P2. A proof is verified before it is returned: against the head asked for, and that against the newest one.
-//! - P3. A wrong or missing spine changes no proof. What contradicts the head without it is the records.
+//! - P3. A spine that is wrong or missing or cannot be read changes no proof. What contradicts the head without it is the records.
 //! - P4. Memory: two blocks of entries, two tiles a height, and the nodes that are not in the spine yet.
 
 use crate::error::LogError;
@@ -16,6 +16,7 @@ use crate::query::{Item, Query};
 use crate::snapshot::{Snapshot, catch_up, frontier_of};
 use crate::spine::{Node, Spine, TILE_NODES, is_kept};
 use crate::tree::{Hasher, entry_of};
+use crate::view::Shared;
 use bulla_chain::{
     ConsistencyProof, Digest, Entry, Frontier, InclusionProof, NodeAddress, ProofError, ProveError, Tile, TreeHead,
     node,
@@ -118,7 +119,7 @@ impl Log {
             (durable.clone(), recent.filter(|(address, _)| is_below(*address, durable.size())).collect())
         };
         // What became durable was published before the tree said so.
-        Prover::new(self.snapshot(), &frontier, recent)
+        Ok(Prover::new(self.snapshot(), &frontier, recent))
     }
 }
 
@@ -132,7 +133,7 @@ impl Snapshot {
     pub fn prover(&self) -> Result<Prover, LogError> {
         let durable = self.durable();
         let (frontier, recent) = durable.frontier_and_nodes()?;
-        Prover::new(durable, &frontier, recent)
+        Ok(Prover::new(durable, &frontier, recent))
     }
 
     /// The frontier at the end, with the nodes that were computed on the way there.
@@ -167,12 +168,11 @@ impl Snapshot {
 }
 
 impl Prover {
-    fn new(snapshot: Snapshot, frontier: &Frontier, recent: Vec<Node>) -> Result<Self, LogError> {
+    fn new(snapshot: Snapshot, frontier: &Frontier, recent: Vec<Node>) -> Self {
         let shared = &snapshot.view().shared;
-        let spine =
-            if frontier.size() < BLOCK_RECORDS { None } else { Spine::open(&shared.host, &shared.dir, shared.id)? };
+        let spine = if frontier.size() < BLOCK_RECORDS { None } else { spine_of(shared) };
         let known = frontier.nodes().chain(recent).map(|(at, digest)| ((at.height, at.index), digest)).collect();
-        Ok(Self {
+        Self {
             head: frontier.head(),
             snapshot,
             known,
@@ -180,15 +180,15 @@ impl Prover {
             tiles: Vec::new(),
             blocks: Vec::new(),
             stats: ProofStats::default(),
-        })
+        }
     }
 
     /// A prover that takes a head's word for the end, and knows no node yet: whoever uses it checks every one.
-    pub(crate) fn at_head(snapshot: Snapshot, head: TreeHead, is_spineless: bool) -> Result<Self, LogError> {
+    pub(crate) fn at_head(snapshot: Snapshot, head: TreeHead, is_spineless: bool) -> Self {
         let shared = &snapshot.view().shared;
-        let spine = if is_spineless { None } else { Spine::open(&shared.host, &shared.dir, shared.id)? };
+        let spine = if is_spineless { None } else { spine_of(shared) };
         let (known, stats) = (BTreeMap::new(), ProofStats::default());
-        Ok(Self { snapshot, head, known, spine, tiles: Vec::new(), blocks: Vec::new(), stats })
+        Self { snapshot, head, known, spine, tiles: Vec::new(), blocks: Vec::new(), stats }
     }
 
     /// The newest head that anything can be proven of: that at the durable end.
@@ -280,7 +280,7 @@ impl Prover {
     pub(crate) fn without_spine(&mut self) {
         if self.spine.take().is_some() {
             let shared = &self.snapshot.view().shared;
-            tracing::warn!(dir = %shared.dir.display(), "the spine contradicts the log's head and is not used");
+            tracing::warn!(dir = %shared.dir.display(), "the spine is not used: it cannot be read, or contradicts the head");
             shared.doubt_spine();
         }
         self.tiles.clear();
@@ -328,7 +328,7 @@ impl Prover {
             return Ok(self.entry(Position(at.index))?.leaf);
         }
         if is_kept(at.height)
-            && let Some(digest) = self.kept(at)?
+            && let Some(digest) = self.kept(at)
         {
             return Ok(digest);
         }
@@ -338,17 +338,25 @@ impl Prover {
     }
 
     /// The node as the spine has it; `None` if it does not.
-    fn kept(&mut self, at: NodeAddress) -> Result<Option<Digest>, LogError> {
+    fn kept(&mut self, at: NodeAddress) -> Option<Digest> {
         let Some(spine) = &self.spine else {
             self.snapshot.view().shared.doubt_spine();
-            return Ok(None);
+            return None;
         };
         let (tile, place) = (at.index / TILE_NODES, (at.index % TILE_NODES) as usize);
         let is_it = |(height, index, _): &&(u8, u64, Vec<Digest>)| (*height, *index) == (at.height, tile);
         let found = if let Some((_, _, nodes)) = self.tiles.iter().find(is_it) {
             nodes.get(place).copied()
         } else {
-            let nodes = spine.tile(at.height, tile)?;
+            let nodes = match spine.tile(at.height, tile) {
+                Ok(nodes) => nodes,
+                // P3.
+                Err(error) => {
+                    tracing::warn!(%error, "the spine cannot be read");
+                    self.without_spine();
+                    return None;
+                }
+            };
             self.stats.tiles_read += 1;
             self.stats.tile_bytes_read += size_of_val(nodes.as_slice()) as u64;
             let found = nodes.get(place).copied();
@@ -362,7 +370,7 @@ impl Prover {
         if found.is_none() {
             self.snapshot.view().shared.doubt_spine();
         }
-        Ok(found)
+        found
     }
 
     fn entry(&mut self, position: Position) -> Result<Proven, LogError> {
@@ -408,6 +416,14 @@ impl Prover {
         self.stats.segment_bytes_read += read.bytes_read;
         Ok(entries)
     }
+}
+
+/// P3.
+fn spine_of(shared: &Shared) -> Option<Spine> {
+    Spine::open(&shared.host, &shared.dir, shared.id).unwrap_or_else(|error| {
+        tracing::warn!(dir = %shared.dir.display(), %error, "the spine cannot be read");
+        None
+    })
 }
 
 fn is_below(at: NodeAddress, size: u64) -> bool {

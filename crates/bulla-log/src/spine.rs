@@ -4,9 +4,10 @@
 //!
 //! # Invariants
 //!
-//! - S1. The spine is a cache: without it, or with a wrong one, every answer is the same and takes longer.
+//! - S1. The spine is a cache: without it, or with one that is wrong or cannot be read, every answer is the same and takes
+//!   longer.
 //! - S2. Before a footer or close frame is written, every node that it covers is in the file and synced; unless the disk
-//!   was full, and then the nodes are missing, not wrong.
+//!   was full or the file could not be read, and then the nodes are missing, not wrong.
 //! - S3. A node is right or missing, or somebody changed it: whoever uses one checks what comes of it against a root.
 
 use crate::error::{LogError, io};
@@ -54,14 +55,17 @@ enum Found {
     Useless(Spine),
     /// A later version wrote it, and it stays as it is.
     Newer,
+    /// It cannot be opened, or its header cannot be read. It stays as it is too.
+    Unreadable(LogError),
     Spine(Spine),
 }
 
 impl Spine {
     /// The spine of the log in `dir`, to read; `None` if there is none that could be used.
     pub(crate) fn open(host: &Host, dir: &Path, log: LogId) -> Result<Option<Self>, LogError> {
-        match find(host, dir, log, OpenMode::Read)? {
+        match find(host, dir, log, OpenMode::Read) {
             Found::Spine(spine) => Ok(Some(spine)),
+            Found::Unreadable(error) => Err(error),
             Found::Nothing | Found::Useless(_) | Found::Newer => Ok(None),
         }
     }
@@ -78,18 +82,23 @@ impl Spine {
     }
 }
 
-/// Writes nodes, and makes them durable. One caller at a time.
+/// Writes nodes, and makes them durable; `false` if there is a file that cannot be read, of which nothing is changed. One
+/// caller at a time.
 ///
 /// # Errors
 ///
 /// An I/O failure. One that [is for lack of space](LogError::is_refused_for_space) leaves the file as long as it was.
-pub(crate) fn write(host: &Host, dir: &Path, log: LogId, nodes: &[Node]) -> Result<(), LogError> {
+pub(crate) fn write(host: &Host, dir: &Path, log: LogId, nodes: &[Node]) -> Result<bool, LogError> {
     let runs = runs(nodes);
     if runs.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
-    let (spine, is_new) = match find(host, dir, log, OpenMode::Write)? {
-        Found::Newer => return Ok(()),
+    let (spine, is_new) = match find(host, dir, log, OpenMode::Write) {
+        Found::Newer => return Ok(true),
+        Found::Unreadable(error) => {
+            tracing::warn!(dir = %dir.display(), %error, "the spine cannot be read and is left as it is");
+            return Ok(false);
+        }
         Found::Spine(spine) => (spine, false),
         Found::Useless(spine) => {
             spine.file.set_len(0).map_err(io("set the length of", &spine.path))?;
@@ -112,7 +121,10 @@ pub(crate) fn write(host: &Host, dir: &Path, log: LogId, nodes: &[Node]) -> Resu
         }
     }
     file.sync_data().map_err(io("sync", path))?;
-    if is_new { host.fs.sync_dir(dir).map_err(io("sync", dir)) } else { Ok(()) }
+    if is_new {
+        host.fs.sync_dir(dir).map_err(io("sync", dir))?;
+    }
+    Ok(true)
 }
 
 impl Inner {
@@ -129,11 +141,15 @@ impl Inner {
                 Ok(())
             }
             Err(error) => Err(self.fail(writer, error)),
-            Ok(()) => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.shared.doubt_spine();
+                Ok(())
+            }
         }
     }
 
-    fn write_nodes(&self, nodes: &[Node]) -> Result<(), LogError> {
+    fn write_nodes(&self, nodes: &[Node]) -> Result<bool, LogError> {
         write(&self.shared.host, &self.shared.dir, self.shared.id, nodes)
     }
 
@@ -165,8 +181,9 @@ impl Inner {
             nodes = hasher.take_completed();
         }
         let mut mending = self.spine.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write_nodes(&nodes)?;
-        let is_more = end < snapshot.end();
+        let is_written = self.write_nodes(&nodes)?;
+        // Where nothing can be written, whoever misses a node next asks for it again.
+        let is_more = is_written && end < snapshot.end();
         // Somebody else may have come further meanwhile, or begun anew.
         if *mending == Some(from) {
             *mending = is_more.then_some(end);
@@ -204,19 +221,22 @@ fn runs(nodes: &[Node]) -> Vec<(u64, Vec<u8>)> {
     runs
 }
 
-fn find(host: &Host, dir: &Path, log: LogId, mode: OpenMode) -> Result<Found, LogError> {
+fn find(host: &Host, dir: &Path, log: LogId, mode: OpenMode) -> Found {
     let path = dir.join(SPINE);
     let file = match host.fs.open(&path, mode) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
-        Err(error) => return Err(io("open", &path)(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Found::Nothing,
+        Err(error) => return Found::Unreadable(io("open", &path)(error)),
     };
     let mut bytes = [0; SPINE_HEADER_LEN];
-    let len = read_up_to_at(&*file, &mut bytes, 0).map_err(io("read", &path))?;
+    let len = match read_up_to_at(&*file, &mut bytes, 0) {
+        Ok(len) => len,
+        Err(error) => return Found::Unreadable(io("read", &path)(error)),
+    };
     let spine = Spine { file, path };
-    Ok(match SpineHeader::decode(bytes.get(..len).unwrap_or_default()) {
+    match SpineHeader::decode(bytes.get(..len).unwrap_or_default()) {
         Ok(header) if header.log == log => Found::Spine(spine),
         Err(WireError::Newer { .. }) => Found::Newer,
         Ok(_) | Err(_) => Found::Useless(spine),
-    })
+    }
 }

@@ -61,7 +61,7 @@ impl Authenticator {
             let tiles = match &mut self.tiles {
                 Some(tiles) => Ok(tiles),
                 empty => {
-                    let prover = Prover::at_head(self.snapshot.clone(), self.head, self.is_spineless)?;
+                    let prover = Prover::at_head(self.snapshot.clone(), self.head, self.is_spineless);
                     open(prover, self.head).map(|tiles| empty.insert(tiles))
                 }
             };

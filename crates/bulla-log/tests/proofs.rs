@@ -154,6 +154,36 @@ fn a_spine_that_is_wrong_or_gone_changes_no_proof_and_is_written_anew() {
     }
 }
 
+/// Bits rot in a cache as anywhere. A spine that could not be opened or read failed every proof, and with it every signed
+/// checkpoint; and the next rotation or close poisoned the log, whose records had nothing to do with it.
+#[test]
+fn a_spine_that_cannot_be_read_costs_time_and_nothing_else() {
+    let (disk, log) = filled(1_500);
+    log.close().unwrap();
+    let heads = heads_of(&disk);
+    let faulty = Faulty::new(disk.crash());
+    let refuse = |path: &Path| if path == spine() { Err(ErrorKind::Other.into()) } else { Ok(()) };
+    faulty.before_open(refuse);
+    let reader = LogReader::open(&host(faulty.clone()), dir()).unwrap();
+    check(&mut reader.snapshot().unwrap().prover().unwrap(), &heads, 97);
+    reader.snapshot().unwrap().verified(heads[3]).unwrap();
+    let before = disk.read_file(&spine()).unwrap();
+    live(&faulty).unwrap();
+    let log = Log::open(&host(faulty.clone()), dir(), &options()).unwrap();
+    log.prover().unwrap().head_at(300).unwrap();
+    while log.maintain().unwrap() {}
+    log.close().unwrap();
+    assert_eq!(faulty.disk.read_file(&spine()).unwrap(), before);
+
+    // As soon as it can be read again it gets what it lacks.
+    let log = common::open(&faulty.disk).unwrap();
+    while log.maintain().unwrap() {}
+    log.close().unwrap();
+    let heads = heads_of(&faulty.disk);
+    check(&mut self::reader(&faulty.disk), &heads, 97);
+    assert!(faulty.disk.read_file(&spine()).unwrap().len() > before.len());
+}
+
 /// A file that a later version wrote is neither used nor changed.
 #[test]
 fn a_spine_of_a_later_version_is_left_alone() {
