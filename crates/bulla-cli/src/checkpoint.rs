@@ -59,12 +59,17 @@ fn print(shown: &ShownCheckpoint) -> Result<(), Failure> {
 /// C2.
 fn shown(dir: &Path, table: &str) -> Result<ShownCheckpoint, Failure> {
     let reader = Reader::open(dir)?;
-    let (info, prover) = reader.prover(table)?;
-    let head = prover.head();
-    let is_it = |shown: &ShownCheckpoint| shown.head() == head && shown.checkpoint().origin() == info.origin;
-    if let Some(noted) = reader.checkpoints(table)?.into_iter().rev().find(is_it) {
+    let (origin, head, noted) = if table == "journal" {
+        let (origin, prover) = reader.journal_prover()?;
+        (origin, prover.head(), reader.journal_checkpoints()?)
+    } else {
+        let (info, prover) = reader.prover(table)?;
+        (info.origin, prover.head(), reader.checkpoints(table)?)
+    };
+    let is_it = |shown: &ShownCheckpoint| shown.head() == head && shown.checkpoint().origin() == origin;
+    if let Some(noted) = noted.into_iter().rev().find(is_it) {
         return Ok(noted);
     }
-    let checkpoint = Checkpoint::new(&info.origin, head).map_err(|error| Failure::in_field("T", &error))?;
+    let checkpoint = Checkpoint::new(&origin, head).map_err(|error| Failure::in_field("T", &error))?;
     Ok(ShownCheckpoint::unsigned(checkpoint))
 }

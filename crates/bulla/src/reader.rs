@@ -10,7 +10,7 @@ use crate::anchor::{AnchorLag, places, read_lag};
 use crate::checkpoints;
 use crate::error::Error;
 use crate::journal::{JournalState, StoreKey, TableInfo};
-use crate::layout::{Found, Layout, NameOf, check_name};
+use crate::layout::{Found, Layout, NameOf, check_name, journal_origin};
 use crate::store::{any_schema, check_codec};
 use bulla_chain::{Checkpoint, ShownCheckpoint};
 use bulla_log::{LogError, LogReader, Prover, Source};
@@ -157,6 +157,25 @@ impl Reader {
     pub fn prover(&self, name: &str) -> Result<(TableInfo, Prover), Error> {
         let (table, log) = self.log(name)?;
         Ok((table, log.snapshot()?.prover()?))
+    }
+
+    /// What the store's own journal calls itself, and a maker of proofs of its records as of now.
+    ///
+    /// # Errors
+    ///
+    /// [`Snapshot::prover`](bulla_log::Snapshot::prover).
+    pub fn journal_prover(&self) -> Result<(String, Prover), Error> {
+        Ok((journal_origin(&self.name()), self.inner.journal.snapshot()?.prover()?))
+    }
+
+    /// The checkpoints noted of the journal, as [`checkpoints`](Self::checkpoints) gives a table's.
+    ///
+    /// # Errors
+    ///
+    /// I/O failures.
+    pub fn journal_checkpoints(&self) -> Result<Vec<ShownCheckpoint>, Error> {
+        let notes = checkpoints::read(&self.inner.host, &self.inner.layout.journal())?;
+        Ok(notes.unwrap_or_default().entries.into_iter().map(|noted| noted.shown).collect())
     }
 
     /// All tables there are now, in the order of their names.
