@@ -2,7 +2,6 @@
 
 use super::{AnchorError, AnchorSink, Anchored, Receipt, Taken, folder, io};
 use crate::checkpoints;
-use crate::layout::parent;
 use bulla_vfs::Host;
 use std::path::PathBuf;
 
@@ -49,9 +48,8 @@ impl AnchorSink for FileSink {
                 return Err(AnchorError::Refused { what });
             }
             _ => {
-                let name = self.path.file_name().unwrap_or_default().to_string_lossy();
                 let bytes = checkpoints::encode(shown).map_err(|what| AnchorError::Refused { what })?;
-                folder::write(&self.host, parent(&self.path), &name, &bytes)?;
+                folder::write(&self.host, &self.path, &bytes)?;
             }
         }
         Ok(Taken { shown: shown.clone(), receipt: Receipt::None })

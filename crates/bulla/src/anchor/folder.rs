@@ -1,7 +1,7 @@
 //! A folder that carries questions out and answers in: each is a file named after log and size.
 
 use super::{AnchorError, Anchored, io};
-use crate::layout::create_dirs;
+use crate::layout::{create_dirs, parent};
 use crate::replace::replace;
 use bulla_chain::ShownCheckpoint;
 use bulla_vfs::{Host, OpenMode, read_exact_at};
@@ -37,10 +37,12 @@ pub(super) fn read(host: &Host, path: &Path, bytes_max: usize) -> Result<Option<
 }
 
 /// Writes a file whole and durable, in place of what was there.
-pub(super) fn write(host: &Host, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), AnchorError> {
+pub(super) fn write(host: &Host, path: &Path, bytes: &[u8]) -> Result<(), AnchorError> {
     let store = |error| AnchorError::Store(Box::new(error));
-    create_dirs(host, dir).map_err(store)?;
-    replace(host, &dir.join(name), &dir.join(format!("{name}.tmp")), bytes).map_err(store)
+    create_dirs(host, parent(path)).map_err(store)?;
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".tmp");
+    replace(host, path, Path::new(&unfinished), bytes).map_err(store)
 }
 
 /// The oldest checkpoint of this log for which a question lies in the folder and no answer was taken; `None` when the

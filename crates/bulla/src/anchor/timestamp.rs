@@ -58,9 +58,9 @@ impl AnchorSink for TimestampSink {
             let mut nonce = [0; 8];
             let random = self.host.random.fill(&mut nonce);
             random.map_err(super::io("get random bytes for", &self.dir))?;
-            folder::write(&self.host, &self.dir, &format!("{base}.note"), text.as_bytes())?;
+            folder::write(&self.host, &self.dir.join(format!("{base}.note")), text.as_bytes())?;
             let request = request(&Sha256::digest(text.as_bytes()).into(), nonce);
-            folder::write(&self.host, &self.dir, &format!("{base}.tsq"), &request)?;
+            folder::write(&self.host, &self.dir.join(format!("{base}.tsq")), &request)?;
             return Err(AnchorError::Waiting { path: self.dir.join(format!("{base}.tsr")) });
         };
         let reply = asked.with_extension("tsr");

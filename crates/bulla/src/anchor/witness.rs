@@ -124,7 +124,7 @@ impl WitnessFolderSink {
     fn ask(&self, anchored: &mut Anchored<'_>, old_size: u64) -> Result<AnchorError, AnchorError> {
         let base = folder::base_name(anchored.shown());
         let request = request(anchored, old_size)?.to_string();
-        folder::write(&self.host, &self.dir, &format!("{base}.{ASKED}"), request.as_bytes())?;
+        folder::write(&self.host, &self.dir.join(format!("{base}.{ASKED}")), request.as_bytes())?;
         Ok(AnchorError::Waiting { path: self.dir.join(format!("{base}.{ANSWERED}")) })
     }
 
