@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod anchoring;
+#[path = "anchoring/witness.rs"]
+mod c2sp;
 
-use anchoring::witness::{Answer, Witness, serve, witness_key};
 use anchoring::{FakeLog, run, shown, shown_with};
 use bulla::chain::{Note, NoteSigner, ShownCheckpoint};
 use bulla::vfs::{OpenMode, write_all_at};
 use bulla::{AnchorLag, AnchoredLog, Host, WitnessFolderSink, WitnessSink};
+use c2sp::{Answer, Witness, serve, witness_key};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,6 @@
 //! A log that is a list of checkpoints over leaves that are numbers.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-#[cfg(feature = "ed25519")]
-pub(crate) mod witness;
-
 use bulla::chain::{Checkpoint, ConsistencyProof, Digest, Frontier, NodeAddress, ShownCheckpoint, TreeHead, node};
 use bulla::{AnchorLag, AnchorSink, AnchoredLog, Anchors, Error, Host};
 use std::convert::Infallible;
