@@ -1,18 +1,20 @@
 //! Writes the seeds that are made and not typed: the log directories of `segment_recovery`, the edits of `store_image`,
-//! the rows of `journal`. `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! the rows of `journal`, the files of `checkpoints`, the answers of `anchors`. `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 #![allow(missing_docs)]
 
 use std::path::Path;
 
 use bulla_fuzz::disk::{self, Image};
-use bulla_fuzz::{log, store};
+use bulla_fuzz::{anchors, log, store};
 use bulla_log::Log;
 use bulla_wire::{FRAME_MAGIC, SegmentHeader};
 
 fn main() -> std::io::Result<()> {
     recovery()?;
     store_image()?;
-    journal()
+    journal()?;
+    checkpoints()?;
+    anchors()
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
@@ -95,6 +97,59 @@ fn store_image() -> std::io::Result<()> {
     ] {
         write("store_image", &format!("closed_{name}"), &[&[0][..], &edits].concat())?;
         write("store_image", &format!("unclosed_{name}"), &[&[1][..], &edits].concat())?;
+    }
+    Ok(())
+}
+
+/// The file that closing left, whole and otherwise.
+fn checkpoints() -> std::io::Result<()> {
+    let is_ours = |path: &Path| path.ends_with("checkpoints") && path.to_string_lossy().contains("trail/");
+    let (_, file) = store::CLOSED.iter().find(|(path, _)| is_ours(path)).expect("a checkpoint at closing");
+    let text = String::from_utf8(file.clone().expect("a file")).expect("text").trim_end_matches('\0').to_owned();
+    let foreign = text.replace("trail", "other");
+    let signed = text.replacen("crc32", "\n\u{2014} fuzz AAAAAAA=\ncrc32", 1);
+    for (name, choice, text) in [
+        ("none", 0, String::new()),
+        ("whole", 0, text.clone()),
+        ("twice", 0, text.repeat(2)),
+        ("torn", 0, format!("{text}{}", &text[..text.len() / 2])),
+        ("nonsense_between", 0, format!("{text}nonsense\n{text}")),
+        ("bare", 0, text[..text.find("crc32").expect("a checksum")].to_owned()),
+        ("foreign", 1, foreign.clone()),
+        ("foreign_between", 1, format!("{text}{foreign}{text}")),
+        ("signed", 1, signed),
+        ("other_size", 1, text.replacen("\n", "\n9", 1)),
+    ] {
+        write("checkpoints", name, &[&[choice][..], text.as_bytes()].concat())?;
+        write("checkpoints", &format!("store_{name}"), &[&[choice | 2][..], text.as_bytes()].concat())?;
+    }
+    Ok(())
+}
+
+fn anchors() -> std::io::Result<()> {
+    let is_taken = [
+        anchors::timestamp(&anchors::reply()),
+        anchors::request(&anchors::sent()),
+        anchors::witness(anchors::cosignature().as_bytes()),
+    ];
+    assert_eq!(is_taken, [true; 3], "a seed is worth what it leads to");
+    let other = anchors::entry().replace("logins", "others");
+    for (name, choice, bytes) in [
+        ("reply", 0, anchors::reply()),
+        ("reply_refused", 0, vec![0x30, 5, 0x30, 3, 2, 1, 2]),
+        ("request", 1, anchors::sent()),
+        ("cosignature", 2, anchors::cosignature().into_bytes()),
+        ("cosignatures", 2, anchors::cosignature().repeat(2).into_bytes()),
+        ("size", 2, b"3\n".to_vec()),
+        ("size_too_large", 2, b"9\n".to_vec()),
+        ("file", 3, anchors::entry().into_bytes()),
+        ("file_torn", 3, format!("{}{other}", anchors::entry()).into_bytes()),
+        ("file_foreign", 3, b"a diary\n".to_vec()),
+        ("state", 4, anchors::taken().into_bytes()),
+        ("state_of_nothing", 4, b"bulla/anchor/v1\n".to_vec()),
+        ("state_unmended", 5, anchors::taken().into_bytes()),
+    ] {
+        write("anchors", name, &[&[choice][..], &bytes].concat())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "nothing outside this folder uses it")]
 
+pub mod anchors;
 pub mod compare;
 pub mod disk;
 pub mod edits;

@@ -150,6 +150,20 @@ mod tests {
             let expected = expected.map(|(status, body)| (status, body.to_vec()));
             assert_eq!(body(bytes), expected, "{}", String::from_utf8_lossy(bytes));
         }
+        for (bytes, expected) in table {
+            // H1. Cut anywhere or with any bit flipped it is refused or an answer, whose body is no longer than all of it.
+            let is_bounded = |bytes: &[u8]| Response::parse(bytes).is_none_or(|found| found.body.len() < bytes.len());
+            assert!((0..bytes.len()).all(|len| is_bounded(&bytes[..len])));
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(
+                    is_bounded(&flipped),
+                    "bit {bit} of {}, which was {expected:?}",
+                    String::from_utf8_lossy(bytes)
+                );
+            }
+        }
         let typed = Response::parse(b"HTTP/1.1 409 no\r\nCONTENT-TYPE: Text/x.Tlog.size; a=b\r\n\r\n7\n").unwrap();
         assert_eq!(typed.media_type, "text/x.tlog.size");
     }
