@@ -6,7 +6,8 @@
 //!
 //! - F1. The memory is durable before a signature is given out, and is replaced whole.
 //! - F2. A memory that cannot be read is an error, and never taken for an empty one.
-//! - F3. One signer at a time has a key file, in this process and others.
+//! - F3. One signer at a time has a key file, in this process and others, whatever links lead to it; one that lost the
+//!   lock signs no more.
 //!
 //! # Not here
 //!
@@ -32,7 +33,8 @@ const FIRST_LINE: &str = "bulla/signer/v1";
 /// Signs with an Ed25519 key that `bulla key new` wrote, and remembers what it signed in a file beside it, so that a store
 /// that was put back to an older state gets no signature over a second history.
 ///
-/// The key file is FILE, the memory FILE.state, and FILE.lock keeps two signers from using one key at a time.
+/// The key file is FILE, the memory FILE.state, and FILE.lock keeps two signers from using one key at a time. Where FILE is
+/// a link, they are beside what it leads to.
 ///
 /// # Examples
 ///
@@ -50,7 +52,7 @@ pub struct FileSigner {
     heads: BTreeMap<String, TreeHead>,
     /// Whether what is on the disk may differ from `heads`.
     is_spent: bool,
-    _lock: Box<dyn VfsLock>,
+    lock: Box<dyn VfsLock>,
 }
 
 impl FileSigner {
@@ -67,6 +69,8 @@ impl FileSigner {
     /// As [`open`](Self::open), on a host of the caller's.
     pub fn open_on(host: &Host, path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
+        // F3. The memory is the key's, not that of a name it has.
+        let path = &host.fs.resolve(path).map_err(io("find", path))?;
         let text = read_text(host, path, KEY_BYTES_MAX)?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
         let key = line.parse::<NoteSigner>().map_err(|error| wrong(path, &error.to_string()))?;
@@ -82,11 +86,12 @@ impl FileSigner {
                 parse(&text?).ok_or_else(|| wrong(&state, "what was signed cannot be read; it is never forgotten"))?
             }
         };
-        Ok(Self { host: host.clone(), path: path.to_owned(), key, heads, is_spent: false, _lock: lock })
+        Ok(Self { host: host.clone(), path: path.to_owned(), key, heads, is_spent: false, lock })
     }
 
-    /// F1.
+    /// F1 and F3.
     fn remember(&self, heads: &BTreeMap<String, TreeHead>) -> Result<(), Error> {
+        self.lock.check().map_err(io("keep the lock on", &self.path))?;
         let (path, temporary) = (beside(&self.path, ".state"), beside(&self.path, ".state.tmp"));
         replace(&self.host, &path, &temporary, to_text(heads).as_bytes())
     }

@@ -464,6 +464,47 @@ mod signed {
         }
     }
 
+    /// Memory and lock were beside the name that was given: under a link's name the key had signed nothing yet, and a
+    /// second signer took it meanwhile.
+    #[cfg(unix)]
+    #[test]
+    fn a_key_has_one_memory_whatever_leads_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("key"), dir.path().join("link"));
+        let secret = NoteSigner::from_seed("shop", &[7; 32]).unwrap().to_secret_text();
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let setting = on(MemVfs::new());
+        let store = setting.options().signer(Box::new(FileSigner::open(&link).unwrap())).open(STORE).unwrap();
+        assert!(FileSigner::open(&file).unwrap_err().is_locked());
+        let shown = store.checkpoint_journal().unwrap();
+        drop(store);
+        let signer = FileSigner::open(&file).unwrap();
+        assert_eq!(bulla::Signer::last(&signer, "shop/journal").unwrap(), shown.head());
+    }
+
+    /// The lock file was removed, and another signer took the key: the first one went on, and wrote what it remembered over
+    /// what the other had signed since.
+    #[cfg(unix)]
+    #[test]
+    fn a_signer_that_lost_its_lock_signs_nothing_and_changes_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        let secret = NoteSigner::from_seed("shop", &[7; 32]).unwrap().to_secret_text();
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let setting = on(MemVfs::new());
+        let store = setting.options().signer(Box::new(FileSigner::open(&file).unwrap())).open(STORE).unwrap();
+        store.checkpoint_journal().unwrap();
+        drop(rows(&store));
+        let state = dir.path().join("key.state");
+        let before = std::fs::read(&state).unwrap();
+        std::fs::remove_file(dir.path().join("key.lock")).unwrap();
+        let second = FileSigner::open(&file).unwrap();
+        assert!(matches!(store.checkpoint("rows"), Err(Error::NotSigned { .. })));
+        assert_eq!(std::fs::read(&state).unwrap(), before);
+        drop(second);
+    }
+
     #[test]
     fn the_memory_of_a_signer_survives_a_crash_and_damage_to_it_is_an_error() {
         let (disk, host) = key(7);
