@@ -177,6 +177,9 @@ fn journal() -> std::io::Result<()> {
     write("journal", "other_schema", &rows(&[(0, &created), (0x8000, &table)]))?;
     write("journal", "other_kind", &rows(&[(0, &created), (0x4000, &table)]))?;
     write("journal", "newer_variant", &rows(&[(0, &created), (0, &vec![5, 9])]))?;
+    let checkpointed = [&[6][..], &id, &[0xac, 2], &root].concat();
+    write("journal", "checkpointed", &rows(&[(0, &created), (0, &table), (0, &checkpointed)]))?;
+    write("journal", "state_now", &rows(&[(0, &vec![8, 1, b'x', 0, 0, 0])]))?;
     write("journal", "wrong", &rows(&[(0, &created), (0, &vec![2, 1, b't', 0x81, 0x80, 0])]))?;
     Ok(())
 }

@@ -34,6 +34,14 @@ fuzz_target!(|data: &[u8]| {
     let verdict =
         verify(store::DIR, &VerifyOptions { host: store::host(&disk), ..VerifyOptions::default() }, &mut |_| {});
     let verdict = verdict.map(|report| report.verdict());
+    if rows.iter().any(is_of_checkpoints) {
+        if let Ok(reader) = Reader::open_on(&store::host(&disk), store::DIR) {
+            let _ = (reader.tables(), reader.key());
+        }
+        disk::assert_same(&disk, &before, "reading changed something");
+        let _ = store::options(&disk).create(false).open(store::DIR).map(bulla::Store::close);
+        return;
+    }
     match sum(&expected) {
         // All that is said must be there, and nothing below `tables` is.
         Ok(journal) if journal.tables.is_empty() && journal.name.as_deref() == Some("x") => {
@@ -83,6 +91,11 @@ fn rows(mut data: &[u8]) -> Vec<Raw<'_>> {
         data = rest;
     }
     rows
+}
+
+/// Rows of checkpoints and keys, which the second reader does not have: nothing is asked of them but an answer.
+fn is_of_checkpoints(raw: &Raw<'_>) -> bool {
+    raw.kind == 0 && raw.schema == 1 && matches!(raw.bytes, [6..=8, ..])
 }
 
 fn expected(raw: &Raw<'_>) -> Read<Row> {
