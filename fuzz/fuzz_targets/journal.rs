@@ -93,9 +93,9 @@ fn rows(mut data: &[u8]) -> Vec<Raw<'_>> {
     rows
 }
 
-/// Rows of checkpoints and keys, which the second reader does not have: nothing is asked of them but an answer.
+/// Rows of checkpoints, keys and what was allowed, which the second reader does not have: nothing is asked of them but an answer.
 fn is_of_checkpoints(raw: &Raw<'_>) -> bool {
-    raw.kind == 0 && raw.schema == 1 && matches!(raw.bytes, [6..=8, ..])
+    raw.kind == 0 && raw.schema == 1 && matches!(raw.bytes, [6..=9, ..])
 }
 
 fn expected(raw: &Raw<'_>) -> Read<Row> {

@@ -15,8 +15,8 @@ use bulla::chain::Tile;
 use bulla::{Position, Prover, Reader};
 use clap::Args;
 use std::ffi::OsString;
-use std::fs;
-use std::io::ErrorKind;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// Export a table's tree as C2SP tlog-tiles: checkpoint, tiles and entry bundles
@@ -106,6 +106,8 @@ fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), Failure> {
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
-    let write = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    // Without the sync, a power cut might leave an empty tile under its name.
+    let put = |mut file: File| file.write_all(bytes).and_then(|()| file.sync_all());
+    let write = File::create(&temporary).and_then(put).and_then(|()| fs::rename(&temporary, path));
     write.map_err(|error| Failure::io("write", path, &error))
 }

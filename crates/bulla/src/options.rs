@@ -116,7 +116,8 @@ impl Options {
         self
     }
 
-    /// Who signs the store's checkpoints. A store that is created gets this key as its own, and takes signatures of no
+    /// Who signs the store's checkpoints, with a key that is named as the store is: verification believes it of no other
+    /// store. A store that is created gets this key as its own, and takes signatures of no
     /// other from then on, but for [`Store::set_key`]; what the signer remembers of a log is held against it when it is
     /// opened. The signer is asked with the store locked, and so must not call it. Without one a store that has no key
     /// makes checkpoints that nobody signed, and one that has a key makes none.

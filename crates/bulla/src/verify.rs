@@ -300,6 +300,7 @@ impl Verifier<'_> {
     fn claims(&self, dir: &Path, origin: Option<&str>, noted_size: Option<u64>) -> Claims {
         let Some(origin) = origin else { return Claims::default() };
         let mut claims = Claims::held(self.options, origin);
+        claims.take_roots_on_trust(self.options.level == Level::Structure);
         claims.add_noted(self.options, dir, origin, noted_size);
         claims
     }

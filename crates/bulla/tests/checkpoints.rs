@@ -359,6 +359,26 @@ mod signed {
         Box::new(FileSigner::open_on(host, KEY).unwrap())
     }
 
+    /// One key for two stores: verification took the second one, whole and signed, for the first, since the name of the
+    /// store came from the store alone. A key vouches for the store it names.
+    #[test]
+    fn another_store_of_the_same_key_is_not_signed() {
+        for (name, code) in [("shop", 0), ("else", 6)] {
+            let setting = on(MemVfs::new());
+            let (_, keys) = key(7);
+            let store = setting.options().name(name).signer(signer(&keys)).open(STORE).unwrap();
+            let verifier = store.key().unwrap().key;
+            rows(&store).append(&b"one".to_vec()).unwrap();
+            store.close().unwrap();
+            let options =
+                VerifyOptions { keys: vec![verifier], host: setting.host.clone(), ..VerifyOptions::default() };
+            let report = verify(STORE, &options, &mut |_| {}).unwrap();
+            assert_eq!(report.exit_code_for(bulla::Require::Signed), code, "{name}: {report:#?}");
+            let is_told = |log: &bulla::LogVerdict| log.not_checked.iter().any(|what| what.contains("another store"));
+            assert_eq!(report.logs.iter().all(is_told), code == 6, "{name}");
+        }
+    }
+
     #[test]
     fn a_store_with_a_key_notes_what_the_key_signed_and_nothing_without_it() {
         let setting = on(MemVfs::new());

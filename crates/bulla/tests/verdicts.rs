@@ -279,6 +279,18 @@ fn cosignatures_anchor_if_every_witness_named_has_signed() {
     assert!(report.logs.iter().all(|log| log.not_checked.iter().any(|what| what.starts_with("how fresh"))));
 }
 
+/// At level structure roots are what footers claim: a store whose every record was overwritten was called signed.
+#[test]
+fn the_structure_alone_is_never_signed_or_anchored() {
+    let shop = Shop::signed(1, "ana");
+    let options =
+        VerifyOptions { level: Level::Structure, keys: vec![shop.key.verifier()], ..VerifyOptions::default() };
+    let report = shop.check(&VerifyOptions { held: shop.held(), ..options });
+    assert_eq!(worth(&report), (Intact, Structure, [0, 6, 6]));
+    let is_told = |what: &String| what.starts_with("checkpoints against the records");
+    assert!(report.logs.iter().all(|log| log.not_checked.iter().any(is_told)), "{report:#?}");
+}
+
 #[test]
 fn the_oldest_or_a_middle_segment_gone_is_missing() {
     for (index, at) in [(0, 0), (1, 3)] {

@@ -31,6 +31,8 @@ pub(super) struct Claims {
     list: Vec<Claim>,
     findings: Vec<Finding>,
     not_checked: Vec<String>,
+    /// Whether roots are what headers, footers and seals say, and nobody computed them.
+    is_structure: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +55,10 @@ enum Place {
 /// What the signatures of a note are worth to the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Signed {
-    /// By one of the caller's keys.
+    /// By one of the caller's keys that names the store.
     by_key: bool,
+    /// By one that names another store.
+    by_other: bool,
     /// By all of the caller's witnesses, of which there is at least one.
     by_witnesses: bool,
     /// When the newest cosignature that was checked was made, in seconds since the Unix epoch.
@@ -71,8 +75,13 @@ fn check_signatures(options: &VerifyOptions, shown: &ShownCheckpoint) -> Result<
     };
     let (by_keys, by_witnesses) = (verified(&options.keys)?, verified(&options.witnesses)?);
     let is_by = |witness| by_witnesses.iter().any(|verified| verified.key == witness);
+    // A key names the store it is for: what it signed for another one is no part of this one's evidence.
+    let store = shown.checkpoint().origin().split('/').next();
+    let names_store = |key: usize| options.keys.get(key).is_some_and(|key| Some(key.name()) == store);
+    let by_key = by_keys.iter().any(|by| names_store(by.key));
     Ok(Signed {
-        by_key: !by_keys.is_empty(),
+        by_key,
+        by_other: !by_key && !by_keys.is_empty(),
         by_witnesses: !options.witnesses.is_empty() && (0..options.witnesses.len()).all(is_by),
         time: by_keys.iter().chain(&by_witnesses).filter_map(|verified| verified.time).max(),
     })
@@ -134,6 +143,11 @@ impl Claims {
             }
         }
         claims
+    }
+
+    /// At level structure a root that agrees is a claim of the store's, and vouches for no record.
+    pub(super) fn take_roots_on_trust(&mut self, is_structure: bool) {
+        self.is_structure = is_structure;
     }
 
     /// Adds what is noted beside the log. `noted_size` is the newest size that the journal says was noted.
@@ -201,7 +215,7 @@ impl Claims {
     /// Holds all of it against what was found out of the log, and adds to the report what follows.
     pub(super) fn judge(mut self, report: &mut LogReport) -> Trust {
         let mut trust = Trust::default();
-        let mut unknown_notes = 0_u64;
+        let (mut unknown_notes, mut taken_on_trust, mut by_others) = (0_u64, 0_u64, 0_u64);
         for Claim { head, place, signed } in std::mem::take(&mut self.list) {
             let size = head.size;
             let root = match size {
@@ -209,6 +223,11 @@ impl Claims {
                 _ => root_at(&report.roots, size),
             };
             let whose = place.whose(signed);
+            by_others += u64::from(signed.by_other);
+            if root == Some(head.root) && self.is_structure {
+                taken_on_trust += 1;
+                continue;
+            }
             if root == Some(head.root) {
                 trust.add(size, place.is_held() || signed.by_witnesses, signed.by_key, signed.time);
                 continue;
@@ -241,6 +260,14 @@ impl Claims {
                 }
                 Place::Noted(offset) => self.find(verdict, Some(Position(position)), offset, what),
             }
+        }
+        if taken_on_trust > 0 {
+            let what = "checkpoints against the records: the roots that headers, footers and seals claim agree with";
+            self.not_checked.push(format!("{what} {taken_on_trust} of them"));
+        }
+        if by_others > 0 {
+            let what = "checkpoints signed by a key that names another store, which count for nothing:";
+            self.not_checked.push(format!("{what} {by_others}"));
         }
         if unknown_notes > 0 {
             self.not_checked.push(format!("{unknown_notes} noted checkpoints, whose roots could not be computed"));
