@@ -74,9 +74,12 @@ fn a_spine_that_is_missing_short_or_of_another_log_is_a_remark() {
     let mut zeroed = whole.clone();
     let offset = spine_offset(8, 2).unwrap() as usize;
     zeroed[offset..offset + 32].fill(0);
+    // A power cut in the middle of mending: of one node not every byte has come.
+    let mut torn = whole.clone();
+    torn[offset + 7..offset + 20].fill(0);
     let mut foreign = whole.clone();
     foreign[20] ^= 1;
-    for bytes in [&whole[..whole.len() - 32], &whole[..100], &[], &zeroed, &foreign] {
+    for bytes in [&whole[..whole.len() - 32], &whole[..100], &[], &zeroed, &torn, &foreign] {
         disk.write_file(&spine(), bytes).unwrap();
         let report = check(&disk, Level::Full);
         assert_eq!((report.verdict(), report.findings.len()), (Verdict::Intact, 1), "{:?}", report.findings);
