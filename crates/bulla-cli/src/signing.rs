@@ -6,6 +6,7 @@
 //!   nobody learns so only at the end.
 
 use crate::exit::{Exit, Failure};
+use crate::output::note;
 use bulla::{FileSigner, Options, Reader, Signer};
 use clap::Args;
 use std::ffi::OsString;
@@ -48,7 +49,22 @@ impl Key {
 
 /// The private key in `file`; a file that is not there is exit 5.
 pub(crate) fn open(file: &Path) -> Result<FileSigner, Failure> {
-    Ok(FileSigner::open(file)?)
+    let signer = FileSigner::open(file)?;
+    if is_readable_by_others(file) {
+        note(&format!("bulla: {} can be read by others, who can sign with it", file.display()));
+    }
+    Ok(signer)
+}
+
+#[cfg(unix)]
+fn is_readable_by_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_readable_by_others(_: &Path) -> bool {
+    false
 }
 
 /// Makes the key in `file` that of the store to be created, and the store's name the key's where it can be one.

@@ -155,3 +155,16 @@ fn a_key_is_rotated_with_the_one_before() {
     bulla(&["key", "rotate", &store, "--key", &third, "--old", &new]).expect(0);
     bulla(&["verify", &store]).expect(0);
 }
+
+/// A key that others can read signs, and whoever uses it is told.
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let keyed = Keyed::new();
+    assert_eq!(keyed.checkpoint(&[]).expect(0).err, "");
+    fs::set_permissions(keyed.path("key"), fs::Permissions::from_mode(0o640)).unwrap();
+    keyed.ingest("two\n", &[]).expect(0);
+    let err = keyed.checkpoint(&[]).expect(0).err;
+    assert!(err.contains("can be read by others"), "{err}");
+}
