@@ -67,11 +67,20 @@ fn is_readable_by_others(_: &Path) -> bool {
     false
 }
 
-/// Makes the key in `file` that of the store to be created, and the store's name the key's where it can be one.
+/// Makes the key in `file` that of the store to be created, and the store's name the key's: verification believes a key
+/// of no store with another name.
 pub(crate) fn first_key(options: Options, file: &Path) -> Result<Options, Failure> {
     let signer = open(file)?;
     let verifier = signer.verifier();
-    let options = if is_store_name(verifier.name()) { options.name(verifier.name()) } else { options };
+    if !is_store_name(verifier.name()) {
+        let what = format!(
+            "--key {}: {:?} cannot name a store, which is called as its key is",
+            file.display(),
+            verifier.name()
+        );
+        return Err(Failure::new(Exit::Input, what));
+    }
+    let options = options.name(verifier.name());
     Ok(options.signer(Box::new(signer)).key_file(absolute(file)?))
 }
 

@@ -168,3 +168,14 @@ fn a_key_that_others_can_read_is_told() {
     let err = keyed.checkpoint(&[]).expect(0).err;
     assert!(err.contains("can be read by others"), "{err}");
 }
+
+/// A key vouches for the store it names, so a store whose key cannot be its name would never be signed.
+#[test]
+fn a_key_that_cannot_name_a_store_makes_none() {
+    let keyed = Keyed::new();
+    bulla(&["key", "new", &keyed.path("odd"), "--name", "Acme Ltd."]).expect(2);
+    bulla(&["key", "new", &keyed.path("odd"), "--name", "ACME"]).expect(0);
+    let ran = bulla(&["init", &keyed.path("other"), "--key", &keyed.path("odd")]).expect(8);
+    assert!(ran.err.contains("cannot name a store"), "{}", ran.err);
+    assert!(!std::path::Path::new(&keyed.path("other")).exists());
+}

@@ -492,8 +492,13 @@ impl fmt::Debug for Store {
 
 /// Whether the caller's signer has the store's key, if both are there.
 fn check_key(layout: &Layout, journal: &Journal, options: &Options) -> Result<(), Error> {
-    let (Some(found), Some(signer)) = (&journal.state.key, &options.signer) else { return Ok(()) };
+    let Some(signer) = &options.signer else { return Ok(()) };
     let asked = signer.lock().verifier();
+    if asked.name() != journal.state.name {
+        let (store, key) = (&journal.state.name, asked.name());
+        tracing::warn!(store, key, "the key names another store, so that verification will not believe what it signs");
+    }
+    let Some(found) = &journal.state.key else { return Ok(()) };
     if found.key == asked {
         return Ok(());
     }
