@@ -150,9 +150,19 @@ pub(crate) fn encode(shown: &ShownCheckpoint) -> Result<Vec<u8>, String> {
     if bytes.split_inclusive(|byte| *byte == b'\n').any(|line| checksum_of(line).is_some()) {
         return Err(String::from("a line of its text reads like the checksum of an entry"));
     }
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(format!("crc32 {checksum:08x}\n").as_bytes());
+    bytes.extend_from_slice(checksum_line(&bytes).as_bytes());
     Ok(bytes)
+}
+
+/// The line that says the checksum of the text above it.
+pub(crate) fn checksum_line(text: &[u8]) -> String {
+    format!("crc32 {:08x}\n", crc32fast::hash(text))
+}
+
+/// The text above the checksum's line that `bytes` end with, if it is that text's.
+pub(crate) fn checked(bytes: &[u8]) -> Option<&[u8]> {
+    let (text, line) = bytes.split_at_checked(bytes.len().checked_sub(LINE_BYTES)?)?;
+    (line == checksum_line(text).as_bytes()).then_some(text)
 }
 
 /// The checksum that a line, its end included, is the line of.

@@ -14,6 +14,7 @@
 //! A file of the memory that was put back to an older state, or removed, together with the store: keep the key on
 //! another machine or medium than the store, or an anchor.
 
+use crate::checkpoints::checksum_line;
 use crate::error::{Error, io};
 use crate::replace::replace;
 use bulla_chain::{AddCheckpoint, Authority, NoteSignature, NoteSigner, SignError, Signer, TreeHead, VerifierKey};
@@ -162,8 +163,8 @@ fn to_text(heads: &BTreeMap<String, TreeHead>) -> String {
     for (origin, head) in heads {
         writeln!(text, "{head} {origin}").expect("BUG: a string refused to grow");
     }
-    let checksum = crc32fast::hash(text.as_bytes());
-    format!("{text}crc32 {checksum:08x}\n")
+    text.push_str(&checksum_line(text.as_bytes()));
+    text
 }
 
 /// F2. `None` for every other text than one that was written.

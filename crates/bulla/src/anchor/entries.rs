@@ -4,12 +4,6 @@
 
 use crate::checkpoints;
 use bulla_chain::{ProofTextError, ShownCheckpoint};
-use std::fmt::Write as _;
-
-/// What the line under a text begins with.
-const MARK: &str = "crc32 ";
-/// The line under a text, newline included.
-const CHECKSUM_LINE_BYTES: usize = MARK.len() + 8 + 1;
 
 /// Checkpoints that somebody kept outside the store, read from bytes that may be anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,20 +43,6 @@ pub fn read_checkpoints(bytes: &[u8]) -> Result<HeldCheckpoints, ProofTextError>
     let torn_at = (notes.cut_at < bytes.len() as u64).then_some(notes.cut_at);
     let checkpoints = notes.entries.into_iter().map(|noted| noted.shown).collect();
     Ok(HeldCheckpoints { checkpoints, problems: notes.problems, torn_at })
-}
-
-/// A text of whole lines with the line that says its checksum.
-pub(super) fn with_checksum(mut text: String) -> String {
-    let checksum = crc32fast::hash(text.as_bytes());
-    let _ = writeln!(text, "{MARK}{checksum:08x}");
-    text
-}
-
-/// The text above the checksum line that `bytes` end with, if it is that text's.
-pub(super) fn checked(bytes: &[u8]) -> Option<&[u8]> {
-    let (text, line) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_LINE_BYTES)?)?;
-    let expected = format!("{MARK}{:08x}\n", crc32fast::hash(text));
-    (line == expected.as_bytes()).then_some(text)
 }
 
 #[cfg(test)]

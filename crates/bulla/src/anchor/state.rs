@@ -7,7 +7,7 @@
 //! - S1. The file is replaced whole, so a crash leaves the one before or the one after.
 //! - S2. It only saves repeats: lost or damaged, everything noted is handed over again.
 
-use super::entries;
+use crate::checkpoints;
 use crate::error::{Error, io};
 use crate::layout::create_dirs;
 use crate::replace::replace;
@@ -104,11 +104,12 @@ impl SinkState {
                 let _ = writeln!(text, "failed {attempts} {since} {what}");
             }
         }
-        entries::with_checksum(text)
+        text.push_str(&checkpoints::checksum_line(text.as_bytes()));
+        text
     }
 
     fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(entries::checked(bytes)?).ok()?;
+        let text = str::from_utf8(checkpoints::checked(bytes)?).ok()?;
         let mut lines = text.strip_suffix('\n')?.split('\n');
         if lines.next() != Some(FIRST_LINE) {
             return None;
