@@ -1,7 +1,9 @@
 //! Who signs a store's checkpoints, as the store holds him.
 
+use crate::error::Error;
 use bulla_chain::{Note, Signer, VerifierKey};
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A signer that several handles share. It is asked with the store locked, so it must not call the store.
@@ -25,6 +27,14 @@ impl fmt::Debug for SharedSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedSigner").finish_non_exhaustive()
     }
+}
+
+/// Refuses a signer of another key than the store's.
+pub(crate) fn check_same(dir: &Path, found: &VerifierKey, asked: &VerifierKey) -> Result<(), Error> {
+    if found == asked {
+        return Ok(());
+    }
+    Err(Error::OtherKey { dir: dir.to_owned(), found: found.to_string(), asked: asked.to_string() })
 }
 
 /// Whether `key` signed the note; in a build without `ed25519`, whether the note says so.

@@ -14,7 +14,7 @@ use crate::due::Due;
 use crate::error::Error;
 use crate::held;
 use crate::journal::{Journal, JournalRow, TableInfo};
-use crate::keys::SharedSigner;
+use crate::keys::{SharedSigner, check_same};
 use crate::layout::{Layout, NameOf, check_name, create_dirs, journal_origin, sync_dir, table_origin};
 use crate::lock::{StoreLock, bound_to_store};
 use crate::making::{Prepared, after_append, row_of};
@@ -498,12 +498,7 @@ fn check_key(layout: &Layout, journal: &Journal, options: &Options) -> Result<()
         let (store, key) = (&journal.state.name, asked.name());
         tracing::warn!(store, key, "the key names another store, so that verification will not believe what it signs");
     }
-    let Some(found) = &journal.state.key else { return Ok(()) };
-    if found.key == asked {
-        return Ok(());
-    }
-    let (dir, found, asked) = (layout.dir.clone(), found.key.to_string(), asked.to_string());
-    Err(Error::OtherKey { dir, found, asked })
+    journal.state.key.as_ref().map_or(Ok(()), |found| check_same(&layout.dir, &found.key, &asked))
 }
 
 /// A table that somebody holds a checkpoint of must be one of the store's.

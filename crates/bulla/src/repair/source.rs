@@ -4,6 +4,7 @@ use super::target::{Copy, Target};
 use super::{LogRepair, RepairOptions};
 use crate::error::Error;
 use crate::journal::{JournalRow, JournalState, StoreKey, TableInfo};
+use crate::keys::check_same;
 use crate::layout::{
     Layout, LogDir, NameOf, check_name, is_blank, name_from, names_in_origin, store_of_journal_origin, table_origin,
 };
@@ -82,11 +83,7 @@ pub(super) fn check_repairable(dir: &Path, found: &VerifyReport) -> Result<(), E
 /// Nobody but the store's key allows what is done to it.
 fn check_signer(dir: &Path, key: Option<&StoreKey>, options: &RepairOptions) -> Result<(), Error> {
     let (Some(key), Some(signer)) = (key, &options.signer) else { return Ok(()) };
-    let asked = signer.lock().verifier();
-    if asked == key.key {
-        return Ok(());
-    }
-    Err(Error::OtherKey { dir: dir.to_owned(), found: key.key.to_string(), asked: asked.to_string() })
+    check_same(dir, &key.key, &signer.lock().verifier())
 }
 
 impl Source {
